@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Virtual machines and test cases of the lab; Python standard library only."""

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A small initramfs: busybox, the few modules that reach the 9p root, an init.
+
+The guest root is the lab root, shared read-only over 9p, with a tmpfs on top.
+"""
+
+import gzip
+import hashlib
+import os
+import stat
+import subprocess
+import tempfile
+
+MODULES = ["9pnet_virtio", "9p", "overlay"]
+
+INIT = """#!/bin/busybox sh
+# Find the root, lay a tmpfs over it, go there.
+/bin/busybox --install -s /bin
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+for m in $(cat /modules/order); do insmod /modules/$m || exec sh; done
+name=$(sed -n 's/.*lab\\.name=\\([^ ]*\\).*/\\1/p' /proc/cmdline)
+try() { "$@" || { echo "lab: init failed: $*" >/dev/kmsg; poweroff -f; }; }
+o=trans=virtio,version=9p2000.L,msize=512000
+try mount -t 9p -o $o,ro,cache=loose root /low
+try mount -t tmpfs -o size=90% rw /rw
+mkdir /rw/upper /rw/work
+try mount -t overlay -o lowerdir=/low,upperdir=/rw/upper,workdir=/rw/work overlay /new
+try mount -t 9p -o $o,cache=none,access=any share /new/lab/share
+mount --move /dev /new/dev
+mount --move /proc /new/proc
+mount --move /sys /new/sys
+exec switch_root /new /bin/bash /lab/share/guest/init "$name"
+"""
+
+
+def _dependencies(moddir, wanted):
+    """Paths of the wanted modules and what they need, in loading order."""
+    needs, path = {}, {}
+    with open(os.path.join(moddir, "modules.dep"), encoding="ascii") as f:
+        for line in f:
+            target, _, rest = line.partition(":")
+            name = os.path.basename(target).split(".ko")[0].replace("-", "_")
+            path[name], needs[name] = target, rest.split()
+    order = []
+    for name in wanted:
+        if name not in path:
+            raise SystemExit(f"error: module {name} is not in {moddir}")
+        # modules.dep lists dependencies so that the last is needed first
+        for p in [*reversed(needs[name]), path[name]]:
+            if p not in order:
+                order.append(p)
+    return order
+
+
+def _unpacked(path):
+    tool = {".xz": "xz", ".zst": "zstd", ".gz": "gzip"}.get(os.path.splitext(path)[1])
+    if tool:
+        return subprocess.run([tool, "-dc", path], check=True, stdout=subprocess.PIPE).stdout
+    with open(path, "rb") as f:
+        return f.read()
+
+
+class _Cpio:
+    """Writer of the `newc` format, which needs no tool and no root rights."""
+
+    def __init__(self):
+        self.out = bytearray()
+        self.inode = 0
+
+    def add(self, name, mode, data=b""):
+        self.inode += 1
+        fields = [self.inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
+        self.out += b"070701" + "".join(f"{v:08x}" for v in fields).encode()
+        self.out += name.encode() + b"\0"
+        self.out += b"\0" * (-len(self.out) % 4)
+        self.out += data
+        self.out += b"\0" * (-len(self.out) % 4)
+
+    def finish(self):
+        self.add("TRAILER!!!", 0)
+        return bytes(self.out)
+
+
+def build(root, cache):
+    """Return the path of the initramfs for the kernel in `root`, cached."""
+    base = os.path.join(root, "usr/lib/modules")
+    (release,) = os.listdir(base)
+    moddir = os.path.join(base, release)
+    with open(__file__, "rb") as f:
+        tag = hashlib.sha256(f.read() + root.encode()).hexdigest()[:12]
+    path = os.path.join(cache, f"initramfs-{tag}.gz")
+    if os.path.exists(path):
+        return path
+    cpio = _Cpio()
+    for d in ["bin", "dev", "proc", "sys", "low", "rw", "new", "modules"]:
+        cpio.add(d, stat.S_IFDIR | 0o755)
+    with open(os.path.join(root, "usr/bin/busybox"), "rb") as f:
+        cpio.add("bin/busybox", stat.S_IFREG | 0o755, f.read())
+    order = []
+    for rel in _dependencies(moddir, MODULES):
+        name = os.path.basename(rel).split(".ko")[0] + ".ko"
+        cpio.add("modules/" + name, stat.S_IFREG | 0o644, _unpacked(os.path.join(moddir, rel)))
+        order.append(name)
+    cpio.add("modules/order", stat.S_IFREG | 0o644, " ".join(order).encode())
+    cpio.add("init", stat.S_IFREG | 0o755, INIT.encode())
+    fd, tmp = tempfile.mkstemp(dir=cache)
+    with os.fdopen(fd, "wb") as f:
+        f.write(gzip.compress(cpio.finish(), 1))
+    os.replace(tmp, path)
+    return path

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One QEMU: start it, follow its two consoles, stop it."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+PLAIN = {"XDG_RUNTIME_DIR", "PATH", "TMPDIR", "LANG", "HOME"}
+
+
+class Tail:
+    """New complete lines of a growing file."""
+
+    def __init__(self, path):
+        self.path, self.pos, self.rest = path, 0, b""
+
+    def lines(self, final=False):
+        try:
+            with open(self.path, "rb") as f:
+                f.seek(self.pos)
+                data = f.read()
+        except FileNotFoundError:
+            return []
+        self.pos += len(data)
+        *done, self.rest = (self.rest + data).split(b"\n")
+        if final and self.rest:
+            done.append(self.rest)
+            self.rest = b""
+        return [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", d.decode("utf-8", "replace").rstrip("\r"))
+                for d in done]
+
+
+class Machine:
+    """A guest. `kernel` yields lines of the kernel log, `script` those that
+    guest scripts print; both are merged into `log` with the seconds since
+    power-on."""
+
+    def __init__(self, name, lab, share, rundir, *, memory=1024, smp=2, icount=False,
+                 link=None, append="", interactive=False):
+        self.name, self.lab, self.share, self.rundir = name, lab, share, rundir
+        self.memory, self.smp, self.icount = memory, smp, icount
+        self.link, self.append, self.interactive = link, append, interactive
+        self.process = None
+        self.started = None
+        self.kernel = Tail(os.path.join(rundir, f"{name}.ttyS0"))
+        self.script = Tail(os.path.join(rundir, f"{name}.hvc0"))
+        self.log = open(os.path.join(rundir, f"{name}.console.log"), "a", encoding="utf-8")
+
+    def command(self):
+        """The QEMU command line."""
+        if self.icount:
+            # Guest time is the number of guest instructions executed, idle
+            # time is skipped: figures do not depend on the host.
+            accel = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-smp", "1"]
+        else:
+            accel = ["-accel", "tcg,thread=multi", "-smp", str(self.smp)]
+        cmdline = (
+            f"console=ttyS0 loglevel=5 panic=-1 lab.name={self.name} mitigations=off no5lvl"
+            " printk.devkmsg=on log_buf_len=8M net.ifnames=0 watchdog_thresh=60"
+            " rcupdate.rcu_cpu_stall_timeout=120 random.trust_cpu=on " + self.append)
+        cmd = ["qemu-system-x86_64", *accel, "-cpu", "max", "-m", str(self.memory),
+               "-nodefaults", "-no-reboot", "-display", "none",
+               "-kernel", self.lab.vmlinuz, "-initrd", self.lab.initramfs,
+               "-append", cmdline,
+               "-fsdev", f"local,id=root,path={self.lab.root},security_model=none,readonly=on,multidevs=remap",
+               "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
+               "-fsdev", f"local,id=share,path={self.share},security_model=none,multidevs=remap",
+               "-device", "virtio-9p-pci,fsdev=share,mount_tag=share",
+               "-device", "virtio-serial-pci"]
+        if self.interactive:
+            cmd += ["-chardev", "stdio,id=tty,mux=on,signal=off", "-serial", f"file:{self.kernel.path}",
+                    "-device", "virtconsole,chardev=tty", "-mon", "chardev=tty,mode=readline"]
+        else:
+            cmd += ["-serial", f"file:{self.kernel.path}", "-monitor", "none",
+                    "-chardev", f"file,id=hvc0,path={self.script.path}",
+                    "-device", "virtconsole,chardev=hvc0"]
+        if self.link:
+            # A cable between two guests: datagrams over unix sockets. It has
+            # no connection, so that either end may vanish and come back.
+            here, there = self.link
+            cmd += ["-netdev", f"dgram,id=cable,local.type=unix,local.path={here},"
+                               f"remote.type=unix,remote.path={there}",
+                    "-device", f"virtio-net-pci,netdev=cable,host_mtu=9000,mac=52:54:00:5d:00:0{1 + ord(self.name) - 97}"]
+        if os.geteuid() != 0:
+            # See the mapped owners of the root as the guest must see them.
+            cmd = ["unshare", "--user", "--map-auto", "--map-root-user", *cmd]
+        return cmd
+
+    def start(self):
+        for tail in (self.kernel, self.script):
+            if os.path.exists(tail.path):
+                os.unlink(tail.path)
+            tail.pos, tail.rest = 0, b""
+        if self.link and os.path.exists(self.link[0]):
+            os.unlink(self.link[0])
+        self.started = time.monotonic()
+        err = open(os.path.join(self.rundir, f"{self.name}.qemu.log"), "ab")
+        self.process = subprocess.Popen(
+            self.command(), stdin=None if self.interactive else subprocess.DEVNULL,
+            stdout=None if self.interactive else err, stderr=err,
+            start_new_session=not self.interactive)
+        err.close()
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def poll(self):
+        """New lines as (channel, text), kernel log first."""
+        final = not self.alive()
+        out = [("kernel", line) for line in self.kernel.lines(final)]
+        out += [("script", line) for line in self.script.lines(final)]
+        now = time.monotonic() - self.started
+        for channel, line in out:
+            self.log.write(f"{now:8.2f} {'|' if channel == 'script' else ' '} {line}\n")
+        if out:
+            self.log.flush()
+        return out
+
+    def kill(self):
+        """Power off at once, as if the plug were pulled."""
+        if self.alive():
+            self.process.send_signal(signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait()
+
+    def qemu_error(self):
+        """What QEMU itself complained about."""
+        try:
+            with open(os.path.join(self.rundir, f"{self.name}.qemu.log"), encoding="utf-8",
+                      errors="replace") as f:
+                return f.read().strip()
+        except FileNotFoundError:
+            return ""
+
+    def close(self):
+        self.kill()
+        self.log.close()
+
+
+def require_qemu():
+    if not shutil.which("qemu-system-x86_64"):
+        raise SystemExit("error: qemu-system-x86_64 is missing: run scripts/lab/host-setup")

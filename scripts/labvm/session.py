@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A boot of one or two guests that runs a list of cases in order."""
+
+import dataclasses
+import os
+import re
+import shlex
+import shutil
+import tempfile
+import time
+
+from .klog import Judge, text
+from .lab import TOP
+from .machine import Machine
+
+BOOT_SECONDS = 180
+GRACE = 20
+
+
+@dataclasses.dataclass
+class Result:
+    """What came of a case."""
+
+    case: object
+    status: str            # pass, fail, skip
+    seconds: float = 0.0
+    why: str = ""
+    logs: tuple = ()
+
+
+class _Run:
+    """State of the case that is running."""
+
+    def __init__(self, case, ident):
+        self.case, self.ident = case, ident
+        self.codes, self.millis = {}, {}
+        self.output = []
+        self.began = None
+
+
+class Session:
+    """Boots the guests for `cases`, which share one boot key, and runs them.
+    `on_result` gets a Result when a case ends, `on_line` every console line."""
+
+    def __init__(self, lab, cases, results, number, *, on_result, on_line=None):
+        self.lab, self.cases, self.results, self.number = lab, cases, results, number
+        self.on_result, self.on_line = on_result, on_line
+        self.names = ["a"] if cases[0].vms == 1 else ["a", "b"]
+        self.machines, self.judges = [], {}
+        self.run_dir = self.share = None
+
+    # The share is what host and guests have in common.
+    def _prepare(self):
+        first = self.cases[0]
+        self.run_dir = tempfile.mkdtemp(prefix="smbdirect-lab-")
+        self.share = os.path.join(self.run_dir, "share")
+        for d in ["sync", "out", "case", "modules"]:
+            os.makedirs(os.path.join(self.share, d))
+        shutil.copytree(os.path.join(TOP, "tests/vm"), os.path.join(self.share, "guest"))
+        with open(os.path.join(self.share, "vms"), "w", encoding="ascii") as f:
+            f.write(f"{len(self.names)}\n")
+        extra = [os.path.join(TOP, p) for p in first.files]
+        for name, kind in zip(self.names, first.modules):
+            self.lab.install(kind, os.path.join(self.share, "modules", name), extra)
+        with open(os.path.join(self.share, "plan"), "w", encoding="ascii") as plan:
+            for i, case in enumerate(self.cases):
+                ident = f"c{i}"
+                d = os.path.join(self.share, "case", ident)
+                os.makedirs(d)
+                shutil.copy(case.script, os.path.join(d, "case.sh"))
+                with open(os.path.join(d, "env"), "w", encoding="utf-8") as f:
+                    f.write(self._environment(case))
+                plan.write(f"{ident} {case.deadline}\n")
+
+    def _environment(self, case):
+        lines = [f"{k}={shlex.quote(v)}" for k, v in case.params.items()]
+        lines.append(f"CASE_NAME={shlex.quote(case.name)}")
+        lines.append("MODULES=/lab/share/modules/$VM")
+        if case.vms == 1:
+            lines += ["ROLE=single", f"SMBDIRECT={case.modules[0]}"]
+        else:
+            server, client = case.modules
+            lines.append(f"if [ $VM = a ]; then ROLE=server SMBDIRECT={server} PEER={client};"
+                         f" else ROLE=client SMBDIRECT={client} PEER={server}; fi")
+        return "\n".join(lines) + "\n"
+
+    def _boot(self):
+        first = self.cases[0]
+        cable = {n: os.path.join(self.run_dir, n + ".net") for n in self.names}
+        for name in self.names:
+            link = None
+            if len(self.names) == 2:
+                link = (cable[name], cable["b" if name == "a" else "a"])
+            m = Machine(name, self.lab, self.share, self.run_dir, memory=first.memory,
+                        smp=first.smp, icount=first.icount, link=link)
+            self.machines.append(m)
+            self.judges[name] = Judge()
+            m.start()
+
+    def run(self):
+        """Run all; returns the cases that must be run in another boot."""
+        done = 0
+        try:
+            self._prepare()
+            self._boot()
+            done = self._follow()
+        finally:
+            for m in self.machines:
+                m.close()
+            self._keep()
+            shutil.rmtree(self.run_dir, ignore_errors=True)
+        return self.cases[done:]
+
+    def _keep(self):
+        """Console logs and files that cases left behind go to the results."""
+        for name in self.names:
+            path = os.path.join(self.run_dir, f"{name}.console.log")
+            if os.path.exists(path):
+                shutil.copy(path, self._log(name))
+        out = os.path.join(self.share, "out")
+        for ident in sorted(os.listdir(out)) if os.path.isdir(out) else []:
+            case = self.cases[int(ident[1:])]
+            if os.listdir(os.path.join(out, ident)):
+                target = os.path.join(self.results, "files", re.sub(r"[^\w.=+-]+", "_", case.name))
+                shutil.copytree(os.path.join(out, ident), target, dirs_exist_ok=True)
+
+    def _log(self, name):
+        suffix = f"-{name}" if len(self.names) == 2 else ""
+        return os.path.join(self.results, f"boot-{self.number:03d}{suffix}.log")
+
+    def _follow(self):
+        """Follow the guests; returns how many cases have a result."""
+        run, done, ready = None, 0, set()
+        limit = time.monotonic() + BOOT_SECONDS
+        fatal_at = None
+        while True:
+            alive = all(m.alive() for m in self.machines)
+            for m in self.machines:
+                for channel, line in m.poll():
+                    if self.on_line:
+                        self.on_line(m.name, channel, line)
+                    if channel == "script":
+                        if run and line.strip():
+                            run.output.append((m.name, line))
+                        continue
+                    words = text(line).split()
+                    if words[:1] != ["lab:"]:
+                        self.judges[m.name].line(line)
+                    elif words[1] == "ready":
+                        ready.add(m.name)
+                    elif words[1] == "start":
+                        if run is None or run.ident != words[2]:
+                            run = _Run(self.cases[int(words[2][1:])], words[2])
+                            run.began = time.monotonic()
+                            limit = run.began + run.case.deadline + 60 + GRACE
+                            for j in self.judges.values():
+                                j.start(run.case.allow)
+                    elif words[1] == "end" and run and words[2] == run.ident:
+                        run.codes[m.name] = int(words[3])
+                        run.millis[m.name] = int(words[4])
+            if run and len(run.codes) == len(self.names):
+                bad = self._bad()
+                self._finish(run, bad)
+                done, run = done + 1, None
+                limit = time.monotonic() + 60
+                if bad or self._dirty:
+                    return done
+                if done == len(self.cases):
+                    self._wait_off()
+                    return done
+            elif not alive:
+                why = "a guest stopped unexpectedly"
+                errors = [e for e in (m.qemu_error() for m in self.machines) if e]
+                return self._abort(run, done, ready, "; ".join([why, *errors]))
+            elif time.monotonic() > limit:
+                what = "no answer from the guest (deadline and grace are over)" if run else \
+                    "the guest did not get ready in time"
+                return self._abort(run, done, ready, what)
+            elif any(j.fatal for j in self.judges.values()):
+                fatal_at = fatal_at or time.monotonic() + 10
+                if time.monotonic() > fatal_at:
+                    return self._abort(run, done, ready, "the kernel broke down")
+            time.sleep(0.1)
+
+    def _bad(self):
+        return [f"{n}: {line}" for n, j in self.judges.items() for line in j.bad]
+
+    _dirty = False
+
+    def _finish(self, run, bad):
+        codes = set(run.codes.values())
+        seconds = max(run.millis.values()) / 1000
+        tail = [line for _, line in run.output[-200:]]
+        status, why = "pass", ""
+        if bad:
+            status, why = "fail", "kernel log: " + "; ".join(bad[:3])
+        elif codes == {0}:
+            pass
+        elif 77 in codes and codes <= {0, 77}:
+            status = "skip"
+            why = next((x[5:].strip() for x in tail if x.startswith("SKIP:")), "no reason given")
+        else:
+            status = "fail"
+            why = self._reason(run, codes, tail)
+        self._dirty = status == "fail"
+        self._result(run.case, status, seconds, why)
+
+    @staticmethod
+    def _reason(run, codes, tail):
+        if codes & {124, 137}:
+            why = f"deadline of {run.case.deadline} s is over"
+        else:
+            why = "exit status " + ", ".join(f"{n}: {c}" for n, c in sorted(run.codes.items()))
+        marks = [x for x in tail if x.startswith(("FAILED", "state after", "waited in vain"))]
+        return "; ".join([why, *(marks[:3] or tail[-1:])])
+
+    def _abort(self, run, done, ready, why):
+        """The boot is lost: the running (or first) case fails."""
+        bad = self._bad()
+        if bad:
+            why += "; kernel log: " + "; ".join(bad[:3])
+        if run is None and len(ready) < len(self.names):
+            why += " (boot)"
+        if done >= len(self.cases):
+            # The last case had ended: only powering off did not work.
+            return done
+        case = run.case if run else self.cases[done]
+        last = [f"{n}: {line}" for n, line in (run.output[-1:] if run else [])]
+        seconds = time.monotonic() - run.began if run else 0.0
+        self._result(case, "fail", seconds, "; ".join([why, *last]))
+        return done + 1
+
+    def _result(self, case, status, seconds, why):
+        logs = tuple(os.path.relpath(self._log(n), TOP) for n in self.names)
+        self.on_result(Result(case, status, seconds, why, logs))
+
+    def _wait_off(self):
+        end = time.monotonic() + 20
+        while any(m.alive() for m in self.machines) and time.monotonic() < end:
+            for m in self.machines:
+                m.poll()
+            time.sleep(0.1)

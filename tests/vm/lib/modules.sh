@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+# Loading the modules under test. Those in $MODULES (ours or the C smbdirect,
+# ksmbd, cifs, siw) win over the ones that the distribution packaged.
+
+MODULES=${MODULES:-/lab/share/modules/${VM:-a}}
+
+module_loaded() { [ -e "/sys/module/${1//-/_}/initstate" ]; }
+
+# module_load NAME [PARAMETER...] : with what it depends on.
+module_load() {
+	local name=$1 dep deps
+	shift
+	! module_loaded "$name" || return 0
+	if [ -e "$MODULES/$name.ko" ]; then
+		deps=$(modinfo -F depends "$MODULES/$name.ko")
+		for dep in ${deps//,/ }; do
+			module_load "$dep" || return 1
+		done
+		insmod "$MODULES/$name.ko" "$@"
+	else
+		modprobe "$name" "$@"
+	fi
+}
+
+# Soft dependencies that insmod does not know about.
+modules_load() {
+	local m
+	for m in smbdirect ksmbd cifs; do
+		module_load $m || return 1
+	done
+	for m in ccm gcm cmac hmac md5 sha256 sha512 aes nls_utf8 ecb; do
+		modprobe -q $m || true
+	done
+}
+
+# modules_unload : the whole stack; fails when something is still in use.
+modules_unload() {
+	local m
+	for m in cifs ksmbd smbdirect; do
+		! module_loaded $m || rmmod $m || return 1
+	done
+}
+
+# smbdirect_kind : which smbdirect is loaded, asked of the module itself.
+smbdirect_kind() {
+	if grep -q 'rust_helper\|_R.*smbdirect' /proc/kallsyms 2>/dev/null &&
+		grep -q '\[smbdirect\]' /proc/kallsyms &&
+		grep '\[smbdirect\]' /proc/kallsyms | grep -q ' _R'; then
+		echo rust
+	else
+		echo c
+	fi
+}
