@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Memory registration by the client, with the server reaching into it. */
+#include "abitest.h"
+
+/* One RDMA transfer between the region and a server buffer, compared. */
+static bool transfer(struct at *t, struct at_pair *p, struct at_region *r,
+		     struct at_mr *m, bool read, u32 seed)
+{
+	struct at_xmit *x = at_alloc(t, sizeof(*x));
+	u8 *buf = at_alloc(t, r->len);
+	struct smbdirect_buffer_descriptor_v1 *desc = at_alloc(t, sizeof(*desc));
+	int ret;
+
+	if (!x || !buf || !desc)
+		return false;
+	*desc = m->desc;
+	*x = (struct at_xmit) { p->srv, buf, r->len, desc, 1, read };
+	if (read)
+		at_region_fill(r, seed);
+	else
+		at_fill(buf, r->len, seed);
+	ret = at_xmit(t, x);
+	AT_CHECK_RET(t, !ret, false, "rdma_xmit: %d", ret);
+	if (read)
+		AT_CHECK_RET(t, at_differs(buf, r->len, seed) < 0, false,
+			     "server read wrong data at byte %ld", at_differs(buf, r->len, seed));
+	return true;
+}
+
+static bool one(struct at *t, struct at_pair *p, enum at_iter_kind kind, size_t len,
+		size_t off, bool read, bool invalidate, u32 seed)
+{
+	struct at_region *r = at_region(t, kind, len, off);
+	struct at_mr *m;
+
+	if (!r)
+		return false;
+	m = at_mr(t, p->cli, r, !read, invalidate);
+	if (!m || !transfer(t, p, r, m, read, seed) || !at_mr_drop(t, m))
+		return false;
+	if (!read)
+		AT_CHECK_RET(t, at_region_differs(r, seed) < 0, false,
+			     "kind %d len %zu off %zu: client got wrong data at byte %ld",
+			     kind, len, off, at_region_differs(r, seed));
+	return true;
+}
+
+static void lengths(struct at *t, bool read)
+{
+	static const size_t len[] = { 1, 2, 4095, 4096, 4097, 12345, 65536, 262144 };
+	static const size_t off[] = { 0, 1, 100, 4095 };
+	struct at_pair p;
+	int i, k;
+
+	if (!at_pair_open(t, &p, NULL))
+		return;
+	for (i = 0; i < ARRAY_SIZE(len); i++)
+		for (k = 0; k < ARRAY_SIZE(off); k++)
+			if (!one(t, &p, AT_BVEC, len[i], off[k], read, true, i * 10 + k))
+				return;
+}
+
+static void mr_write_lengths(struct at *t)
+{
+	lengths(t, false);
+}
+
+static void mr_read_lengths(struct at *t)
+{
+	lengths(t, true);
+}
+
+static void mr_iterators(struct at *t)
+{
+	static const enum at_iter_kind kind[] = { AT_KVEC, AT_BVEC, AT_FOLIOQ, AT_XARRAY };
+	struct at_pair p;
+	int i;
+
+	if (!at_pair_open(t, &p, NULL))
+		return;
+	for (i = 0; i < ARRAY_SIZE(kind); i++)
+		if (!one(t, &p, kind[i], 50000, 0, true, true, i) ||
+		    !one(t, &p, kind[i], 50000, 0, false, true, i) ||
+		    !one(t, &p, kind[i], 50000, 321, true, true, i) ||
+		    !one(t, &p, kind[i], 50000, 321, false, true, i))
+			return;
+}
+
+/* As large as negotiated, several times over. */
+static void mr_largest(struct at *t)
+{
+	struct at_pair p;
+	size_t most;
+
+	if (!at_pair_open(t, &p, NULL))
+		return;
+	most = at_params(p.cli)->max_read_write_size;
+	if (one(t, &p, AT_BVEC, most, 0, true, true, 1) &&
+	    one(t, &p, AT_BVEC, most, 0, false, true, 2))
+		at_echo(t, &p, 64);
+}
+
+static void mr_too_long(struct at *t)
+{
+	struct smbdirect_socket_parameters c = at_client_params();
+	struct at_opts o = { .cli = &c };
+	struct at_region *r;
+	struct iov_iter iter;
+	struct at_pair p;
+
+	c.max_frmr_depth = 16;
+	if (!at_pair_open(t, &p, &o))
+		return;
+	r = at_region(t, AT_BVEC, 17 * PAGE_SIZE, 0);
+	if (!r)
+		return;
+	at_region_iter(r, &iter, ITER_DEST);
+	AT_CHECK(t, !smbdirect_connection_register_mr_io(p.cli->sc, &iter, true, true),
+		 "registered more pages than max_frmr_depth");
+	at_echo(t, &p, 64);
+}
+
+/* Used over and over: far more often than there are registrations. */
+static void mr_cycle(struct at *t)
+{
+	struct at_pair p;
+	int i;
+
+	if (!at_pair_open(t, &p, NULL))
+		return;
+	for (i = 0; i < 100; i++)
+		if (!one(t, &p, AT_BVEC, 8192, 0, i & 1, true, i))
+			return;
+	at_echo(t, &p, 64);
+}
+
+/* The response carries the invalidation, as SMB 3.02 and later have it. */
+static void mr_remote_invalidate(struct at *t)
+{
+	struct at_region *r = at_region(t, AT_BVEC, 16384, 0);
+	u8 *in = at_alloc(t, 64), *out = at_alloc(t, 64);
+	struct at_pair p;
+	struct at_mr *m;
+	int i;
+
+	if (!r || !in || !out || !at_pair_open(t, &p, NULL))
+		return;
+	for (i = 0; i < 100; i++) {
+		m = at_mr(t, p.cli, r, true, false);
+		if (!m || !transfer(t, &p, r, m, false, i))
+			return;
+		AT_EQ(t, "send_iter", at_send_inv(p.srv, out, 64, le32_to_cpu(m->desc.token)), 0);
+		AT_EQ(t, "recvmsg", at_recv_msg(p.cli, in, 64), 64);
+		if (!at_mr_drop(t, m))
+			return;
+		AT_CHECK(t, at_region_differs(r, i) < 0, "data differs");
+	}
+}
+
+/* W2: the peer did not invalidate; using the registration again must be safe. */
+static void mr_reuse_uninvalidated(struct at *t)
+{
+	struct at_region *r = at_region(t, AT_BVEC, 16384, 0);
+	struct at_pair p;
+	struct at_mr *m;
+	int i;
+
+	if (!r || !at_pair_open(t, &p, NULL))
+		return;
+	for (i = 0; i < 100; i++) {
+		m = at_mr(t, p.cli, r, i & 1, false);
+		if (!m || !transfer(t, &p, r, m, !(i & 1), i) || !at_mr_drop(t, m))
+			return;
+	}
+	at_echo(t, &p, 64);
+}
+
+/* W1: after deregister nobody may reach the memory, whatever the peer did. */
+static void mr_closed_after_deregister(struct at *t)
+{
+	struct at_region *r = at_region(t, AT_BVEC, 8192, 0);
+	struct at_xmit *x = at_alloc(t, sizeof(*x));
+	struct smbdirect_buffer_descriptor_v1 *desc = at_alloc(t, sizeof(*desc));
+	u8 *buf = at_alloc(t, 8192);
+	struct at_pair p;
+	struct at_mr *m;
+	int ret;
+
+	if (!r || !x || !desc || !buf || !at_pair_open(t, &p, NULL))
+		return;
+	at_region_fill(r, 99);
+	m = at_mr(t, p.cli, r, false, false);
+	if (!m)
+		return;
+	*desc = m->desc;
+	if (!at_mr_drop(t, m))
+		return;
+	*x = (struct at_xmit) { p.srv, buf, 8192, desc, 1, true };
+	ret = at_xmit(t, x);
+	AT_CHECK(t, ret != 0, "the server could still read deregistered memory");
+	AT_CHECK(t, at_differs(buf, 8192, 99) >= 0, "deregistered memory leaked");
+}
+
+/* A key of its own for each registration, and not the one before. */
+static void mr_new_key(struct at *t)
+{
+	struct at_region *r = at_region(t, AT_BVEC, 4096, 0);
+	struct at_pair p;
+	u32 before = 0;
+	int i;
+
+	if (!r || !at_pair_open(t, &p, NULL))
+		return;
+	for (i = 0; i < 40; i++) {
+		struct at_mr *m = at_mr(t, p.cli, r, true, true);
+
+		if (!m)
+			return;
+		AT_CHECK(t, i == 0 || le32_to_cpu(m->desc.token) != before, "the key repeats");
+		before = le32_to_cpu(m->desc.token);
+		if (!at_mr_drop(t, m))
+			return;
+	}
+}
+
+static int reg_fn(struct at_party *p)
+{
+	void **a = p->arg;
+	struct at_sock *s = a[0];
+	struct at_region *r = a[1];
+	struct iov_iter iter;
+
+	p->waiting = "register_mr_io";
+	at_region_iter(r, &iter, ITER_DEST);
+	a[2] = smbdirect_connection_register_mr_io(s->sc, &iter, true, true);
+	return 0;
+}
+
+/* More at once than the negotiated depth gives: wait or grow, never fail. */
+static void mr_more_than_pool(struct at *t)
+{
+	struct at_mr *m[16];
+	struct at_region *r = at_region(t, AT_BVEC, 4096, 0);
+	struct at_party *w[16];
+	struct at_pair p;
+	void **a = at_alloc(t, 16 * 3 * sizeof(*a));
+	int i, got = 0;
+
+	if (!r || !a || !at_pair_open(t, &p, NULL))
+		return;
+	for (i = 0; i < 16; i++) {
+		m[i] = at_mr(t, p.cli, r, true, true);
+		if (!m[i])
+			return;
+	}
+	for (i = 0; i < 16; i++) {
+		a[3 * i] = p.cli;
+		a[3 * i + 1] = r;
+		w[i] = at_spawn(t, "register", reg_fn, &a[3 * i]);
+		if (!w[i])
+			return;
+	}
+	at_sleep_ms(500);
+	for (i = 0; i < 16; i++)
+		AT_CHECK(t, !at_done(w[i]) || a[3 * i + 2], "register_mr_io failed when busy");
+	for (i = 0; i < 16; i++)
+		if (!at_mr_drop(t, m[i]))
+			return;
+	for (i = 0; i < 16; i++) {
+		if (!at_join(w[i], AT_STEP_S))
+			return;
+		if (a[3 * i + 2]) {
+			got++;
+			smbdirect_connection_deregister_mr_io(a[3 * i + 2]);
+		}
+	}
+	AT_EQ(t, "registrations after the wait", got, 16);
+	at_echo(t, &p, 64);
+}
+
+/* Waiters for a free registration come back when the connection ends. */
+static void mr_waiters_on_shutdown(struct at *t)
+{
+	struct at_region *r = at_region(t, AT_BVEC, 4096, 0);
+	struct at_party *w[40];
+	struct at_pair p;
+	void **a = at_alloc(t, 40 * 3 * sizeof(*a));
+	int i;
+
+	if (!r || !a || !at_pair_open(t, &p, NULL))
+		return;
+	for (i = 0; i < 40; i++) {
+		a[3 * i] = p.cli;
+		a[3 * i + 1] = r;
+		w[i] = at_spawn(t, "register", reg_fn, &a[3 * i]);
+		if (!w[i])
+			return;
+	}
+	at_sleep_ms(500);
+	smbdirect_socket_shutdown(p.cli->sc);
+	for (i = 0; i < 40; i++)
+		if (!at_join(w[i], 5))
+			return;
+	for (i = 0; i < 40; i++)
+		if (a[3 * i + 2])
+			smbdirect_connection_deregister_mr_io(a[3 * i + 2]);
+}
+
+static void after_release(struct at *t, bool invalidate)
+{
+	struct at_region *r = at_region(t, AT_BVEC, 30000, 0);
+	struct smbdirect_buffer_descriptor_v1 d;
+	struct at_mr *m[3];
+	struct at_pair p;
+	int i;
+
+	if (!r || !at_pair_open(t, &p, NULL))
+		return;
+	for (i = 0; i < 3; i++) {
+		m[i] = at_mr(t, p.cli, r, i & 1, invalidate);
+		if (!m[i])
+			return;
+	}
+	if (!at_release(t, p.cli))
+		return;
+	smbdirect_mr_io_fill_buffer_descriptor(m[0]->mr, &d);
+	AT_CHECK(t, d.offset == cpu_to_le64(U64_MAX) && d.token == cpu_to_le32(U32_MAX) &&
+		 d.length == cpu_to_le32(U32_MAX), "a dead registration still has a descriptor");
+	for (i = 0; i < 3; i++)
+		if (!at_mr_drop(t, m[i]))
+			return;
+}
+
+static void mr_deregister_after_release(struct at *t)
+{
+	after_release(t, true);
+	if (!t->failed)
+		after_release(t, false);
+}
+
+static void mr_deregister_after_shutdown(struct at *t)
+{
+	struct at_region *r = at_region(t, AT_BVEC, 30000, 0);
+	struct at_mr *m[4];
+	struct at_pair p;
+	int i;
+
+	if (!r || !at_pair_open(t, &p, NULL))
+		return;
+	for (i = 0; i < 4; i++) {
+		m[i] = at_mr(t, p.cli, r, true, i & 1);
+		if (!m[i])
+			return;
+	}
+	smbdirect_socket_shutdown(p.cli->sc);
+	for (i = 0; i < 4; i++)
+		if (!at_mr_drop(t, m[i]))
+			return;
+}
+
+struct worker {
+	struct at_pair *p;
+	struct at_region *r;
+	u8 *buf;
+	int rounds, id;
+};
+
+static int worker_fn(struct at_party *party)
+{
+	struct worker *w = party->arg;
+	struct smbdirect_buffer_descriptor_v1 d;
+	struct smbdirect_mr_io *mr;
+	struct iov_iter iter;
+	int i, ret;
+
+	party->waiting = "register, rdma_xmit, deregister";
+	for (i = 0; i < w->rounds; i++) {
+		at_fill(w->buf, w->r->len, w->id * 1000 + i);
+		at_region_iter(w->r, &iter, ITER_DEST);
+		mr = smbdirect_connection_register_mr_io(w->p->cli->sc, &iter, true, true);
+		if (!mr)
+			return -EAGAIN;
+		smbdirect_mr_io_fill_buffer_descriptor(mr, &d);
+		ret = smbdirect_connection_rdma_xmit(w->p->srv->sc, w->buf, w->r->len, &d,
+						     sizeof(d), false);
+		smbdirect_connection_deregister_mr_io(mr);
+		if (ret)
+			return ret;
+		if (at_region_differs(w->r, w->id * 1000 + i) >= 0)
+			return -EILSEQ;
+	}
+	return 0;
+}
+
+/* 24 tasks at once, which is more than there are registrations. */
+static void mr_concurrent(struct at *t)
+{
+	struct worker *w = at_alloc(t, 24 * sizeof(*w));
+	struct at_pair *p = at_alloc(t, sizeof(*p));
+	struct at_party *party[24];
+	int i;
+
+	if (!w || !p || !at_pair_open(t, p, NULL))
+		return;
+	for (i = 0; i < 24; i++) {
+		w[i] = (struct worker) { p, at_region(t, AT_BVEC, 20000 + i, i * 5),
+					 at_alloc(t, 20000 + i), 10, i };
+		if (!w[i].r || !w[i].buf)
+			return;
+	}
+	for (i = 0; i < 24; i++)
+		party[i] = at_spawn(t, "worker", worker_fn, &w[i]);
+	for (i = 0; i < 24; i++) {
+		if (!party[i] || !at_join(party[i], 40))
+			return;
+		AT_CHECK(t, !party[i]->ret, "worker %d: %d", i, party[i]->ret);
+	}
+	at_echo(t, p, 64);
+}
+
+const struct at_case at_cases_mr[] = {
+	{ "mr_write_lengths", mr_write_lengths, 60 },
+	{ "mr_read_lengths", mr_read_lengths, 60 },
+	{ "mr_iterators", mr_iterators },
+	{ "mr_largest", mr_largest },
+	{ "mr_too_long", mr_too_long, 0, AT_MISUSE },
+	{ "mr_cycle", mr_cycle },
+	{ "mr_new_key", mr_new_key },
+	{ "mr_remote_invalidate", mr_remote_invalidate },
+	{ "mr_reuse_uninvalidated", mr_reuse_uninvalidated },
+	{ "mr_closed_after_deregister", mr_closed_after_deregister },
+	{ "mr_more_than_pool", mr_more_than_pool },
+	{ "mr_waiters_on_shutdown", mr_waiters_on_shutdown },
+	{ "mr_deregister_after_release", mr_deregister_after_release },
+	{ "mr_deregister_after_shutdown", mr_deregister_after_shutdown },
+	{ "mr_concurrent", mr_concurrent, 90 },
+	{}
+};
