@@ -4,6 +4,8 @@
 //! fields, and a simulator of two connected endpoints.
 
 pub mod build;
+pub mod endpoint;
+pub mod pair;
 pub mod rng;
 pub mod vectors;
 
