@@ -28,7 +28,10 @@ fn ends(pdu: &[u8], error: ProtocolError) {
 
 fn passes(pdu: &[u8]) -> Received {
     let [a, b] = links().map(|mut link| link.on_receive(Millis(1), pdu).expect("a good message"));
-    assert_eq!((a.payload, a.reply_requested), (b.payload, b.reply_requested));
+    assert_eq!(
+        (a.payload, a.reply_requested),
+        (b.payload, b.reply_requested)
+    );
     // The server had no credit, the client had many.
     assert_eq!(a.wake_senders, parse(pdu).credits_granted != 0);
     assert!(!b.wake_senders);
