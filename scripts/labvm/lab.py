@@ -19,16 +19,32 @@ def _script(name, *args):
     return done.stdout.strip().splitlines()[-1]
 
 
+def build_files(paths):
+    """Build what cases want from build/lab/NAME/: the external module in
+    tests/NAME (test modules that go into the guests)."""
+    for path in dict.fromkeys(paths):
+        parts = path.split("/")
+        if parts[:2] != ["build", "lab"]:
+            continue
+        env = dict(os.environ, MODULE_SOURCE=os.path.join(TOP, "tests", parts[2]))
+        done = subprocess.run([os.path.join(TOP, "scripts/lab/module")], env=env, check=False,
+                              stdout=subprocess.DEVNULL)
+        if done.returncode or not os.path.exists(os.path.join(TOP, path)):
+            raise SystemExit(f"error: {path} could not be built from tests/{parts[2]}")
+
+
 class Lab:
-    """Paths of root, kernel image, initramfs and module sets."""
+    """Paths of root, kernel, initramfs and module sets."""
 
     def __init__(self):
         machine.require_qemu()
         self.root = os.path.join(_script("root"), "tree")
         (self.release,) = os.listdir(os.path.join(self.root, "usr/lib/modules"))
-        self.vmlinuz = os.path.join(self.root, "usr/lib/modules", self.release, "vmlinuz")
         self.peers = _script("peers")
-        self.initramfs = initramfs.build(self.root, os.path.dirname(os.path.dirname(self.peers)))
+        cache = os.path.dirname(os.path.dirname(self.peers))
+        self.kernel = initramfs.vmlinux(
+            os.path.join(self.root, "usr/lib/modules", self.release, "vmlinuz"), cache)
+        self.initramfs = initramfs.build(self.root, cache)
         self._ours = os.environ.get("SMBDIRECT_KO")
 
     def ours(self):

@@ -202,7 +202,9 @@ class Session:
         else:
             status = "fail"
             why = self._reason(run, codes, tail)
-        self._dirty = status == "fail"
+        # After a plain failure the guest was brought back to its first state;
+        # after these it was not, or nobody knows.
+        self._dirty = bool(codes & {99, 124, 137})
         self._result(run.case, status, seconds, why)
 
     @staticmethod

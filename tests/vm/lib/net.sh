@@ -43,11 +43,12 @@ link_active() { rdma link show "$1/1" | grep -q 'state ACTIVE'; }
 link_down() { rdma link delete "${1:-rxe0}"; }
 links_remove() {
 	local link rc=0
+	[ -e /sys/class/infiniband ] || return 0
 	for link in $(rdma link show 2>/dev/null | sed -n 's/^link \([^/]*\).*/\1/p'); do
 		rdma link delete "$link" || rc=1
 	done
 	ip link delete eth9 2>/dev/null
-	[ "$NETDEV" = eth9 ] || ! [ -e "/sys/class/net/$NETDEV" ] || ip addr flush dev "$NETDEV"
+	[ "$NETDEV" = eth9 ] || ip addr flush dev "$NETDEV"
 	return $rc
 }
 
@@ -59,5 +60,6 @@ rdma_count() {
 # One QP, CQ and PD per port belong to the MAD layer: what counts is cm_id and
 # mr, and queue pairs of kernel users.
 rdma_idle() {
+	[ -e /sys/class/infiniband ] || return 0
 	[ "$(rdma_count cm_id)" = 0 ] && [ "$(rdma_count mr)" = 0 ]
 }

@@ -84,7 +84,12 @@ tcp_mount() {
 		"username=$SMB_USER,password=$SMB_PASSWORD,vers=${VERS:-3.1.1}${options:+,$options}"
 }
 
-cifs_mounts() { awk '$3 == "cifs" { print $2 }' /proc/mounts; }
+cifs_mounts() {
+	local device dir type rest
+	while read -r device dir type rest; do
+		[ "$type" != cifs ] || echo "$dir"
+	done </proc/mounts
+}
 no_cifs_mounts() { [ -z "$(cifs_mounts)" ]; }
 umount_all() {
 	local dir
