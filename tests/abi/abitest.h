@@ -32,7 +32,7 @@ struct at;
 #define AT_ROCE_ONLY	0x1	/* needs an InfiniBand or RoCE device */
 #define AT_V6		0x2	/* needs the parameter addr6 */
 #define AT_NODEV	0x4	/* runs without an address */
-#define AT_MISUSE	0x8	/* may warn in the kernel log: only with misuse=1 */
+#define AT_MISUSE	0x8	/* breaks the contract; may warn: only with misuse=1 */
 
 struct at_case {
 	const char *name;
@@ -182,6 +182,7 @@ struct at_sock {
 	bool log_info;
 	atomic_t log_lines;
 	atomic_t log_no_newline;
+	char log_bad[120];
 	atomic_t log_after_release;
 };
 
@@ -240,6 +241,7 @@ struct at_mr *at_mr(struct at *t, struct at_sock *s, struct at_region *r,
 		    bool writing, bool need_invalidate);
 struct at_mr *at_mr_iter(struct at *t, struct at_sock *s, struct iov_iter *i,
 			 bool writing, bool need_invalidate);
+int at_mr_sync(struct at_sock *s);
 bool at_mr_drop(struct at *t, struct at_mr *m);
 bool at_mr_drop_all(struct at *t);
 

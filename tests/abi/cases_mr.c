@@ -358,6 +358,9 @@ static void mr_deregister_after_shutdown(struct at *t)
 			return;
 }
 
+/* senders take turns, as cifs makes them do */
+static DEFINE_MUTEX(send_lock);
+
 struct worker {
 	struct at_pair *p;
 	struct at_region *r;
@@ -381,8 +384,11 @@ static int worker_fn(struct at_party *party)
 		if (!mr)
 			return -EAGAIN;
 		smbdirect_mr_io_fill_buffer_descriptor(mr, &d);
-		ret = smbdirect_connection_rdma_xmit(w->p->srv->sc, w->buf, w->r->len, &d,
-						     sizeof(d), false);
+		mutex_lock(&send_lock);
+		ret = at_mr_sync(w->p->cli);
+		mutex_unlock(&send_lock);
+		ret = ret ?: smbdirect_connection_rdma_xmit(w->p->srv->sc, w->buf, w->r->len,
+							    &d, sizeof(d), false);
 		smbdirect_connection_deregister_mr_io(mr);
 		if (ret)
 			return ret;

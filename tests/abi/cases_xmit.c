@@ -447,12 +447,12 @@ const struct at_case at_cases_xmit[] = {
 	{ "xmit_write_sizes_kmalloc", xmit_write_sizes_kmalloc },
 	{ "xmit_write_sizes_vmalloc", xmit_write_sizes_vmalloc },
 	{ "xmit_only_zeroes", xmit_only_zeroes },
-	{ "xmit_no_descriptors", xmit_no_descriptors },
 	{ "xmit_too_much", xmit_too_much },
 	{ "xmit_bad_key", xmit_bad_key },
 	{ "xmit_bad_key_write", xmit_bad_key_write },
 	{ "xmit_out_of_range", xmit_out_of_range },
 	{ "xmit_wrapping_offset", xmit_wrapping_offset },
 	{ "xmit_parallel", xmit_parallel, 60 },
+	{ "xmit_no_descriptors", xmit_no_descriptors, 0, AT_MISUSE },
 	{}
 };

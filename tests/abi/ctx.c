@@ -9,7 +9,7 @@
 #include "abitest.h"
 #include "raw.h"
 
-static void verdict(struct at *t, bool *flag, const char *fmt, va_list va)
+static __printf(3, 0) void verdict(struct at *t, bool *flag, const char *fmt, va_list va)
 {
 	char text[sizeof(t->why)];
 

@@ -38,7 +38,7 @@ MODULE_PARM_DESC(skip, "comma separated patterns of cases to leave out");
 
 static bool misuse;
 module_param(misuse, bool, 0444);
-MODULE_PARM_DESC(misuse, "also run cases that may leave a WARNING in the log");
+MODULE_PARM_DESC(misuse, "also run cases that break the contract and may leave a WARNING");
 
 static bool verbose;
 module_param(verbose, bool, 0444);
@@ -150,7 +150,7 @@ static const char *not_runnable(const struct at_case *c)
 	if (c->flags & AT_ROCE_ONLY && iwarp)
 		return "not possible on iWARP";
 	if (c->flags & AT_MISUSE && !misuse)
-		return "may warn in the log, needs misuse=1";
+		return "breaks the contract, needs misuse=1";
 	return NULL;
 }
 

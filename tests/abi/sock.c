@@ -62,8 +62,9 @@ static void log_print(struct smbdirect_socket *sc, const char *func, unsigned in
 	len = vsnprintf(text, sizeof(text), vaf->fmt, va);
 	va_end(va);
 	atomic_inc(&s->log_lines);
-	if (len == 0 || (len < sizeof(text) && text[len - 1] != '\n'))
-		atomic_inc(&s->log_no_newline);
+	if ((len == 0 || (len < sizeof(text) && text[len - 1] != '\n')) &&
+	    !atomic_fetch_inc(&s->log_no_newline))
+		strscpy(s->log_bad, text, sizeof(s->log_bad));
 	if (sc == s->sc && READ_ONCE(s->released))
 		atomic_inc(&s->log_after_release);
 	if (at_verbose())
@@ -253,7 +254,7 @@ bool at_release_all(struct at *t)
 		return false;
 	list_for_each_entry_safe(s, next, &t->socks, list) {
 		if (atomic_read(&s->log_no_newline))
-			at_fail(t, "%s logged a line without a newline", s->name);
+			at_fail(t, "%s logged without a newline: %s", s->name, s->log_bad);
 		if (atomic_read(&s->log_after_release))
 			at_fail(t, "%s logged after its release", s->name);
 		kfree(s);

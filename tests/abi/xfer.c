@@ -178,12 +178,24 @@ static int reg_fn(struct at_party *p)
 	return 0;
 }
 
+/*
+ * A registration is only ordered before later sends. In life the request goes
+ * out next; here an empty message does, and when it was taken the key is good.
+ */
+int at_mr_sync(struct at_sock *s)
+{
+	int ret = smbdirect_connection_send_single_iter(s->sc, NULL, NULL, 0, 0);
+
+	return ret ?: smbdirect_connection_send_wait_zero_pending(s->sc);
+}
+
 struct at_mr *at_mr_iter(struct at *t, struct at_sock *s, struct iov_iter *i,
 			 bool writing, bool need_invalidate)
 {
 	struct reg_arg *a = at_alloc(t, sizeof(*a));
 	struct at_mr *m = at_alloc(t, sizeof(*m));
 	struct at_party *p;
+	int ret;
 
 	if (!a || !m)
 		return NULL;
@@ -199,6 +211,10 @@ struct at_mr *at_mr_iter(struct at *t, struct at_sock *s, struct iov_iter *i,
 	spin_lock(&t->lock);
 	list_add(&m->list, &t->mrs);
 	spin_unlock(&t->lock);
+	WRITE_ONCE(t->waiting, "an empty message after register_mr_io");
+	ret = at_mr_sync(s);
+	WRITE_ONCE(t->waiting, NULL);
+	AT_CHECK_RET(t, !ret, NULL, "empty message after register_mr_io: %d", ret);
 	return m;
 }
 
