@@ -41,7 +41,7 @@
 pub const SEND_CREDIT_LIMIT: u32 = 0x00FF_FFFF;
 
 /// Credits that the peer gave us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct SendCredits(u32);
 
 impl SendCredits {
@@ -96,7 +96,7 @@ impl Sender {
 }
 
 /// Receives that we posted and credits that we gave for them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct RecvCredits {
     max: u16,
     limit: u16,

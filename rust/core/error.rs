@@ -5,6 +5,9 @@
 use core::fmt;
 
 /// A peer broke a rule of MS-SMBD, or refused us. The connection has to end.
+///
+/// Printed as one line without its end. The kernel's print macros have a `Display` of their own;
+/// give them `core::format_args!("{error}")`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolError {
     /// A negotiate request has fewer than 20 bytes (3.1.5.6).

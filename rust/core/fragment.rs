@@ -31,7 +31,7 @@ pub struct Fragment {
 }
 
 /// A message being cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Cutter {
     /// Bytes not yet in any fragment.
     left: u32,
@@ -106,7 +106,7 @@ impl Cutter {
 }
 
 /// The fragments of a message that is one piece of memory.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Fragments(Cutter);
 
 impl Fragments {

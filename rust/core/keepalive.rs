@@ -36,7 +36,7 @@ enum State {
 }
 
 /// State of the idle timer of one connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Keepalive {
     interval: Millis,
     timeout: Millis,

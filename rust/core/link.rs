@@ -72,8 +72,8 @@ pub struct Received {
     pub reply_requested: bool,
 }
 
-/// The protocol state of an established connection.
-#[derive(Clone, Copy, Debug)]
+/// The protocol state of an established connection. There is one of it: it cannot be copied.
+#[derive(Debug)]
 pub struct Link {
     recv: RecvCredits,
     send: SendCredits,
@@ -170,7 +170,7 @@ impl Link {
         }
     }
 
-    /// A message arrived (3.1.5.8).
+    /// A message arrived (3.1.5.8). After an error the link must not be used any more.
     #[inline]
     pub fn on_receive(&mut self, now: Millis, pdu: &[u8]) -> Result<Received, ProtocolError> {
         let h = Header::check(pdu, self.max_recv_size, self.max_fragmented_recv_size)?;

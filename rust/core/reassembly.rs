@@ -26,7 +26,7 @@ pub struct Position {
 }
 
 /// State between two messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Reassembly {
     /// Bytes announced and not yet here; `None` between two sequences.
     outstanding: Option<u32>,
