@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Entry for users and developers. The kernel's build system reads Kbuild.
+#
+#   make                     build smbdirect.ko in the lab (see Documentation/)
+#   make KDIR=<build tree>   build it against a kernel build tree on this machine
+#   make help                everything else
+
+BUILD ?= build
+export BUILD := $(abspath $(BUILD))
+
+.DEFAULT_GOAL := module
+.PHONY: module lab lab-update prepare-kernel install test check fmt vm demo bench \
+	rust-analyzer clean distclean help
+
+KVER ?= $(shell uname -r)
+KTREE ?= $(BUILD)/kernel-$(KVER)
+
+ifdef KDIR
+# --- against a build tree on this machine, without the lab ---------------------
+kdir := $(abspath $(KDIR))
+kcc = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\([^ ]*\).*/\1/p' $(kdir)/.config)
+
+module:
+	@scripts/check-kdir $(kdir)
+	@mkdir -p $(BUILD)/module
+	$(MAKE) -C $(kdir) M=$(CURDIR) MO=$(BUILD)/module CC=$(kcc) modules
+	@cp $(BUILD)/module/smbdirect.ko $(BUILD)/smbdirect.ko
+	@echo "built $(BUILD)/smbdirect.ko"
+
+install: module
+	$(MAKE) -C $(kdir) M=$(CURDIR) MO=$(BUILD)/module CC=$(kcc) modules_install
+else
+module: lab
+	@cp "$$(scripts/lab/module)" $(BUILD)/smbdirect.ko
+	@echo "built $(BUILD)/smbdirect.ko"
+
+install:
+	@echo "make install needs KDIR=<build tree>; make prepare-kernel makes one" >&2; exit 1
+endif
+
+# A tree for the running kernel (or KVER=) from the distribution's source package.
+prepare-kernel:
+	scripts/prepare-kernel --release $(KVER) --out $(KTREE)
+	@echo "now: make KDIR=$(KTREE)"
+
+# --- the lab ------------------------------------------------------------------
+lab:
+	@scripts/lab/host-setup
+	@LAB_HITS=quiet scripts/lab/peers >/dev/null
+
+# Take the kernel and the packages that the distribution offers today.
+lab-update:
+	scripts/lab/clean root
+	@$(MAKE) --no-print-directory lab
+
+test: lab
+	@scripts/run-tests $(CASE)
+
+vm: lab
+	@scripts/vm shell --smbdirect $(or $(SMBDIRECT),rust) $(if $(DEV),--param DEV=$(DEV))
+
+demo: lab
+	@tests/vm/demo $(or $(PEER),rust)
+
+bench: lab
+	@tests/vm/bench
+
+# --- for developers -------------------------------------------------------------
+check:
+	@scripts/check
+
+fmt:
+	@scripts/check-format --fix
+
+rust-analyzer: lab
+	@scripts/rust-project
+
+clean:
+	rm -rf $(BUILD) rust-project.json
+
+distclean: clean
+	scripts/lab/clean all
+
+help:
+	@echo 'make                    build $(BUILD)/smbdirect.ko for the lab kernel'
+	@echo 'make KDIR=<tree>        build it against a kernel build tree on this machine'
+	@echo 'make prepare-kernel     make such a tree for the running kernel (KVER=...)'
+	@echo 'make install KDIR=...   install the module for that kernel'
+	@echo 'make demo               files over SMB Direct in a virtual machine (PEER=c: the C module)'
+	@echo 'make bench              compare with the C module and with TCP'
+	@echo 'make test               all tests; CASE="interop/* smoke" some of them'
+	@echo 'make check              format, lints, layers, exports, host tests'
+	@echo 'make vm                 shell in a guest (SMBDIRECT=c, DEV=siw)'
+	@echo 'make fmt                format the sources'
+	@echo 'make rust-analyzer      write rust-project.json'
+	@echo 'make lab-update         rebuild the lab with the packages of today'
+	@echo 'make clean, distclean   remove build output; and the cache of the lab'
