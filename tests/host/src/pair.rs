@@ -16,10 +16,12 @@ use std::collections::VecDeque;
 /// How the seed's dice are loaded.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
-    /// Weight of messages arriving, compared with 10 for everything else.
+    /// Weight of messages arriving, compared with 10 for sending.
     pub wire: u64,
     /// Weight of readers.
     pub reader: u64,
+    /// Weight of receives being posted and reported: a small one starves the peer of credits.
+    pub post: u64,
     /// Most bytes that a reader takes at once.
     pub read_size: u32,
     /// Most milliseconds between two steps.
@@ -31,6 +33,7 @@ impl Default for Schedule {
         Self {
             wire: 10,
             reader: 10,
+            post: 10,
             read_size: u32::MAX,
             delay: 2,
         }
@@ -102,7 +105,8 @@ impl Pair {
                 let weight = match action {
                     Action::Arrive => self.schedule.wire,
                     Action::Read => self.schedule.reader,
-                    _ => 10,
+                    Action::Post | Action::Report => self.schedule.post,
+                    Action::Send => 10,
                 };
                 candidates.push((side, action, weight));
             }

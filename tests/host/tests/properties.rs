@@ -312,11 +312,11 @@ proptest! {
         to_server in vec(vec(any::<u8>(), 1..900), 0..8),
         to_client in vec(vec(any::<u8>(), 1..900), 0..8),
         seed in any::<u64>(),
-        weights in (1..30u64, 0..30u64, 1..500u32),
+        weights in (1..30u64, 0..30u64, 0..30u64, 1..500u32),
     ) {
         let client = LocalParams { max_send_size: sizes.4, ..with_credits(sizes.0, sizes.1) };
         let server = LocalParams { max_recv_size: sizes.5, ..with_credits(sizes.2, sizes.3) };
-        let how = Schedule { wire: weights.0, reader: weights.1, read_size: weights.2, delay: 1 };
+        let how = Schedule { wire: weights.0, reader: weights.1, post: weights.2, read_size: weights.3, delay: 1 };
         let mut pair = Pair::connect(&client, &server, seed, how);
         for m in &to_server {
             pair.sides[0].queue_message(vec![m.clone()]);
