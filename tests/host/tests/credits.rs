@@ -336,6 +336,27 @@ fn grants_come_in_batches() {
     assert_eq!(end.link.granted(), 255);
 }
 
+/// A peer without a credit is helped with what there is, however little (it cannot ask).
+#[test]
+fn peer_without_credit_is_helped_at_once() {
+    let (mut link, _) = server_link(&DEFAULTS, &request(10, 1364, 1364, 131_072));
+    for left in (0..10).rev() {
+        let _ = link
+            .on_receive(NOW, &target(&data(1, &[1; 10], 0), 10))
+            .expect("good");
+        assert!(!link.empty_due(), "nothing to grant");
+        assert_eq!(link.granted(), left);
+    }
+    link.recv_posted(1);
+    assert!(link.empty_due());
+    assert_eq!(pure_grant(&link.emit_empty(NOW).expect("credits")), 1);
+    // It has one: less than a quarter, so half of the target would be worth a message.
+    link.recv_posted(4);
+    assert!(!link.empty_due());
+    link.recv_posted(1);
+    assert!(link.empty_due());
+}
+
 /// With a pool of 16 receives the marks are those of 16.
 #[test]
 fn limit_of_a_small_pool() {
