@@ -388,8 +388,8 @@ const struct at_case at_cases_msg[] = {
 	{ "msg_read_in_pieces", msg_read_in_pieces },
 	{ "msg_iterators", msg_iterators },
 	{ "msg_discard", msg_discard },
-	{ "msg_tiny_sizes", msg_tiny_sizes },
-	{ "msg_one_way", msg_one_way, 60 },
+	{ "msg_tiny_sizes", msg_tiny_sizes, 15 },
+	{ "msg_one_way", msg_one_way, 40 },
 	{ "msg_both_ways", msg_both_ways, 90 },
 	{ "msg_with_invalidate", msg_with_invalidate, 60 },
 	{}

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+# Guest side of the ABI cases: loads the test module and judges what it reports.
+#
+# abi_run PATTERNS [PARAMETER=VALUE...]
+# With our module every FAIL fails the case. With the C module the failures in
+# known-c-faults are shown as expected, others as findings, and a listed case
+# that passes is shown, too.
+
+abi_results=/sys/kernel/debug/smbdirect_abitest/results
+
+abi_fault() { awk -F'\t' -v n="$1" -v d="$DEV" '$1 == n && ($2 == d || $2 == "any") { print $3 ": " $4; exit }' "$MODULES/known-c-faults"; }
+
+abi_judge_c() {
+	local word name rest fault bad=0
+	while read -r word name rest; do
+		fault=$(abi_fault "${name%:}")
+		case $word in
+		FAIL)
+			if [ -n "$fault" ]; then
+				say "expected: $name $rest -- $fault"
+			else
+				say "FINDING: $name $rest"
+				bad=1
+			fi ;;
+		ok)
+			[ -z "$fault" ] || say "passes here: $name -- $fault" ;;
+		esac
+	done <"$OUT/results"
+	[ $bad = 0 ] || die 'the C module fails in a way that is not listed'
+}
+
+abi_run() {
+	local patterns=$1 family=0
+	shift
+	[ "$DEV" = rxe ] || family=1
+	mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
+	module_load smbdirect
+	insmod "$MODULES/smbdirect_abitest.ko" addr="$ADDR" addr6="$ADDR6" iwarp=$family \
+		cases="$patterns" "$@"
+	cp $abi_results "$OUT/results"
+	grep -v '^ok' "$OUT/results" || true
+	grep -q '^done' "$OUT/results" || die 'the test module did not come to its end'
+	grep -q '^ok' "$OUT/results" || die 'no case passed at all'
+	# a case that could not be stopped keeps the module, and says so
+	rmmod smbdirect_abitest || say 'the test module cannot be removed'
+	if [ "$(smbdirect_kind)" = c ]; then
+		abi_judge_c
+	elif grep -q '^FAIL' "$OUT/results"; then
+		die "$(grep -c '^FAIL' "$OUT/results") cases failed, see above"
+	fi
+	! module_loaded smbdirect_abitest || die 'the test module is still in use'
+}

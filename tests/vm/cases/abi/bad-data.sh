@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0
+# desc: ABI: malformed data messages, credits and keepalive
+# modules: rust c
+# control: c
+# param: DEV = rxe siw
+# deadline: 420
+# boot-group: abi-b
+# files: build/lab/abi/smbdirect_abitest.ko tests/abi/guest.sh tests/abi/known-c-faults
+
+run() {
+	. "$MODULES/guest.sh"
+	link_up "$DEV"
+	abi_run 'baddata_*,odd_*,credit_*,keepalive_*' skip='*_write_with_immediate'
+}

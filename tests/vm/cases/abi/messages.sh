@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0
+# desc: ABI: messages and batches of all sizes and iterators
+# modules: rust c
+# control: c
+# param: DEV = rxe siw
+# deadline: 300
+# boot-group: abi-a
+# files: build/lab/abi/smbdirect_abitest.ko tests/abi/guest.sh tests/abi/known-c-faults
+
+run() {
+	. "$MODULES/guest.sh"
+	link_up "$DEV"
+	abi_run 'msg_*,batch_*'
+}

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-2.0
+# desc: ABI: what makes the C module print a WARNING must not make ours
+# modules: rust c
+# control: c
+# param: DEV = rxe
+# deadline: 120
+# files: build/lab/abi/smbdirect_abitest.ko tests/abi/guest.sh tests/abi/known-c-faults
+
+run() {
+	. "$MODULES/guest.sh"
+	link_up "$DEV"
+	abi_run 'race_listener_release,*_write_with_immediate'
+}
