@@ -8,25 +8,27 @@
 
 abi_results=/sys/kernel/debug/smbdirect_abitest/results
 
-abi_fault() { awk -F'\t' -v n="$1" -v d="$DEV" '$1 == n && ($2 == d || $2 == "any") { print $3 ": " $4; exit }' "$MODULES/known-c-faults"; }
-
 abi_judge_c() {
-	local word name rest fault bad=0
-	while read -r word name rest; do
-		fault=$(abi_fault "${name%:}")
-		case $word in
-		FAIL)
-			if [ -n "$fault" ]; then
-				say "expected: $name $rest -- $fault"
-			else
-				say "FINDING: $name $rest"
-				bad=1
-			fi ;;
-		ok)
-			[ -z "$fault" ] || say "passes here: $name -- $fault" ;;
-		esac
-	done <"$OUT/results"
-	[ $bad = 0 ] || die 'the C module fails in a way that is not listed'
+	awk -v dev="$DEV" '
+		NR == FNR {
+			split($0, f, "\t")
+			if (!/^#/ && (f[2] == dev || f[2] == "any"))
+				fault[f[1]] = f[3] ": " f[4]
+			next
+		}
+		$1 == "FAIL" || $1 == "ok" {
+			name = $2
+			sub(/:$/, "", name)
+			if ($1 == "FAIL" && name in fault)
+				print "expected: " substr($0, 6) " -- " fault[name]
+			else if ($1 == "FAIL") {
+				print "FINDING: " substr($0, 6)
+				bad = 1
+			} else if (name in fault)
+				print "passes here: " name " -- " fault[name]
+		}
+		END { exit bad }' "$MODULES/known-c-faults" "$OUT/results" ||
+		die 'the C module fails in a way that is not listed'
 }
 
 abi_run() {
