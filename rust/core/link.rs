@@ -8,7 +8,7 @@
 //! its input and output after giving the lock back.
 //!
 //! * Receives: post as many as [`Link::recv_wanted`] says (fewer if there are no buffers), then
-//!   report them with [`Link::recv_posted`]. A server then takes the grant of its response with
+//!   report them with [`Link::recv_posted`], which may allow a waiting sender to go on. A server then takes the grant of its response with
 //!   [`Link::grant_in_response`]; a client's first message carries its first grant.
 //! * A message arrives: [`Link::on_receive`]. It says where the payload is and whether a sender
 //!   that had to wait should try again. An error ends the connection.
@@ -87,6 +87,8 @@ pub struct Link {
     /// Bytes that are still to be sent of the message begun; zero between messages.
     unsent: u32,
     reply_due: bool,
+    /// A message was refused with [`SendState::NeedGrant`] and none went out since.
+    blocked: bool,
 }
 
 impl Link {
@@ -105,20 +107,28 @@ impl Link {
             send_credit_target: neg.send_credit_target(),
             unsent: 0,
             reply_due: false,
+            blocked: false,
         }
     }
 
-    /// `n` receives were posted to the queue pair.
+    /// `n` receives were posted to the queue pair. True if a sender that was refused for want of
+    /// something to grant should try again.
     #[inline]
-    pub fn recv_posted(&mut self, n: u16) {
+    pub fn recv_posted(&mut self, n: u16) -> bool {
+        let before = self.send_state();
         self.recv.add_posted(n);
+        before == SendState::NeedGrant && self.send_state() == SendState::Ready
     }
 
-    /// Receives to post now; 0 if there are enough.
+    /// Receives to post now; 0 if there are enough. That includes the extra one which a refused
+    /// message or an answer needs.
     #[inline]
     #[must_use]
     pub fn recv_wanted(&self) -> u16 {
-        self.recv.wanted(self.sender())
+        let needed = self.can_overpost()
+            && (self.reply_needs_grant()
+                || (self.blocked && self.send_state() == SendState::NeedGrant));
+        self.recv.wanted(self.sender()).max(u16::from(needed))
     }
 
     /// Bounds [`Self::recv_wanted`] for a pool that starts small; grants and the marks at which
@@ -288,9 +298,10 @@ impl Link {
     /// Steps c to e of 3.1.4.2, which every message has in common.
     #[inline]
     fn spend(&mut self, now: Millis) -> Result<Header, SendState> {
-        match self.send_state() {
-            SendState::Ready => {}
-            refusal => return Err(refusal),
+        let state = self.send_state();
+        self.blocked = state == SendState::NeedGrant;
+        if state != SendState::Ready {
+            return Err(state);
         }
         let credits_granted = self.grantable();
         if !self.send.spend() {

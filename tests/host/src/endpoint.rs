@@ -49,7 +49,7 @@ pub struct Counts {
 pub enum Step {
     /// A message goes out.
     Sent(Vec<u8>),
-    /// A receive was posted so that a message can go out later.
+    /// A receive was posted, or is wanted now, so that a message can go out later.
     Posted,
     /// Nothing to do, or it has to wait for something.
     Nothing,
@@ -66,6 +66,9 @@ pub struct Endpoint {
     pub link: Link,
     /// Fragments are closed at this many bytes, as if a work request could not hold more.
     pub max_fragment: u32,
+    /// Do not post the receive that a message needs before it, but leave that to the usual refill,
+    /// as if there were no buffer at the moment.
+    pub extra_by_refill: bool,
     /// What went out.
     pub counts: Counts,
     /// Messages that the reader has read to the end.
@@ -92,6 +95,7 @@ impl Endpoint {
             neg,
             link: Link::new(&neg, now),
             max_fragment: u32::MAX,
+            extra_by_refill: false,
             counts: Counts::default(),
             delivered: Vec::new(),
             queue: RecvQueue::new(Segments(vec![Segment::default(); usize::from(slots)])),
@@ -227,7 +231,7 @@ impl Endpoint {
         if self.unreported != 0 {
             return self.report();
         }
-        if !self.link.can_overpost() {
+        if self.extra_by_refill || !self.link.can_overpost() {
             return false;
         }
         let Some(slot) = self.free.pop_front() else {
@@ -277,6 +281,7 @@ impl Endpoint {
         }
         let last_credit = self.link.send_credits() == 1;
         let credits = self.link.send_credits();
+        let wanted = self.link.recv_wanted();
         let emitted = match &self.fragment {
             Some((f, payload)) => self.link.emit(now, f.len, f.remaining).map(|header| {
                 let mut pdu = header.to_vec();
@@ -294,7 +299,8 @@ impl Endpoint {
                     "{}: no room for a last receive",
                     self.name
                 );
-                return if self.post_extra() {
+                let newly_wanted = self.link.recv_wanted() > wanted;
+                return if self.post_extra() || newly_wanted {
                     Step::Posted
                 } else {
                     Step::Nothing

@@ -170,8 +170,11 @@ fn last_credit_goes_beyond_target_and_max() {
         );
         assert_eq!(link.emit(NOW, 10, 0), Err(SendState::NeedGrant));
         assert_eq!(link.emit_empty(NOW), Err(SendState::NeedGrant));
+        // From now on the receive is also wanted, should nobody have a buffer at the moment.
         assert!(link.can_overpost());
-        link.recv_posted(1);
+        assert_eq!(link.recv_wanted(), 1);
+        assert!(link.recv_posted(1), "the sender can go on");
+        assert_eq!(link.recv_wanted(), 0);
         assert!(!link.can_overpost());
         assert_eq!((link.send_state(), link.grantable()), (SendState::Ready, 1));
         assert_eq!(parse(&link.emit(NOW, 10, 0).expect("1")).credits_granted, 1);
@@ -282,6 +285,20 @@ fn server_sends_nothing_before_it_has_credits() {
     let sent = end.turn(NOW, &data(5, &[1; 100], 0)).expect("good");
     assert_eq!(sent.len(), 1);
     assert_eq!(parse(&sent[0]).credits_granted, 1);
+}
+
+/// More receives than the client asked for are no reason to grant them.
+#[test]
+fn response_grants_what_was_asked_for() {
+    let neg = accepted(&DEFAULTS, &request(10, 1364, 8192, 131_072));
+    let mut link = Link::new(&neg, NOW);
+    link.recv_posted(20);
+    assert_eq!(link.grant_in_response(), 10);
+    assert_eq!(
+        (link.granted(), link.grantable(), link.recv_wanted()),
+        (10, 0, 0)
+    );
+    assert_eq!(link.grant_in_response(), 0);
 }
 
 /// The target falls below what the peer holds: nothing is added until it has used enough. Then it
@@ -463,8 +480,9 @@ fn senders_are_woken() {
     );
     let mut link = Link::new(&neg, NOW);
     assert_eq!(link.send_state(), SendState::NeedGrant);
-    link.recv_posted(4);
+    assert!(link.recv_posted(4));
     assert_eq!(link.send_state(), SendState::Ready);
+    assert!(!link.recv_posted(1));
     link.emit(NOW, 1, 0).expect("one credit");
     assert_eq!(link.send_state(), SendState::NoCredit);
     let wake = |link: &mut Link, granted| {

@@ -115,6 +115,8 @@ struct Model {
     unsent: u32,
     /// Bytes to come of the message being received, if there is one.
     incoming: Option<u32>,
+    /// A message was refused for want of a grant and none went out since.
+    refused: bool,
 }
 
 /// A message went out: it was allowed to, and it says what it should.
@@ -140,6 +142,7 @@ fn sent(
     prop_assert_eq!(pdu.len(), if len == 0 { 20 } else { 24 });
     prop_assert_eq!(&h.emit()[..], &pdu[..20]);
     m.unsent = remaining;
+    m.refused = false;
     prop_assert_eq!(u64::from(link.send_credits()), m.credits);
     Ok(())
 }
@@ -209,6 +212,7 @@ proptest! {
             granted: u32::from(link.granted()),
             unsent: 0,
             incoming: None,
+            refused: false,
         };
         let mut now = Millis::ZERO;
         for op in ops {
@@ -247,6 +251,9 @@ proptest! {
                     link.recv_posted(n);
                     m.posted += u32::from(n);
                     prop_assert_eq!(link.recv_wanted(), 0);
+                    // Only a sender that has not tried yet can still need one.
+                    prop_assert!(!m.refused || link.send_state() != SendState::NeedGrant);
+                    prop_assert!(!link.reply_needs_grant());
                 }
                 Op::PostExtra => {
                     if before == SendState::NeedGrant || link.reply_needs_grant() {
@@ -265,7 +272,10 @@ proptest! {
                             sent(&mut m, &link, &pdu, len, remaining)?;
                         }
                         Err(SendState::Refused) => prop_assert!(!fits || len == 0),
-                        Err(state) => prop_assert_eq!(state, before),
+                        Err(state) => {
+                            prop_assert_eq!(state, before);
+                            m.refused = state == SendState::NeedGrant;
+                        }
                     }
                 }
                 Op::Continue { len } if m.unsent > 0 => {

@@ -55,6 +55,22 @@ fn empty_first_fragment_carries_its_total_over() {
     assert_eq!(r.accept(0, 200), Ok(None));
     assert_eq!(r.accept(200, 0), Ok(LAST));
 
+    // What it announced counts.
+    let mut short = Reassembly::new();
+    assert_eq!(short.accept(0, 300), Ok(None));
+    assert_eq!(short.outstanding(), Some(300));
+    assert_eq!(
+        short.accept(200, 0),
+        Err(ProtocolError::EndedEarly { missing: 100 })
+    );
+    let mut long = Reassembly::new();
+    assert_eq!(long.accept(0, 300), Ok(None));
+    let error = ProtocolError::FragmentOverrun {
+        data_length: 301,
+        announced: 300,
+    };
+    assert_eq!(long.accept(301, 0), Err(error));
+
     // The first payload can be the last as well.
     assert_eq!(r.accept(0, 7), Ok(None));
     assert_eq!(

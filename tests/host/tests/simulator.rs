@@ -85,6 +85,8 @@ fn everything_arrives() {
         for how in schedules() {
             for seed in 0..6 {
                 let mut pair = Pair::connect(&client, &server, seed, how);
+                pair.sides[0].extra_by_refill = seed & 1 != 0;
+                pair.sides[1].extra_by_refill = seed & 2 != 0;
                 let mut rng = Rng::new(seed);
                 let to_server = queue(&mut pair, &mut rng, 0, 12, 3000);
                 let to_client = queue(&mut pair, &mut rng, 1, 12, 3000);
