@@ -169,6 +169,22 @@ static void baddata_endless_fragments(struct at *t)
 	sequence(t, seq, ARRAY_SIZE(seq));
 }
 
+/* The peer goes in the middle of a message: the reader learns, nothing is left. */
+static void baddata_vanish_mid_message(struct at *t)
+{
+	struct raw_data d = GOOD;
+	struct fixture f;
+
+	if (!fixture(t, &f))
+		return;
+	d.length = 1000;
+	d.remaining = 5000;
+	AT_EQ(t, "raw send", raw_send_data(f.raw, &d, NULL, 1000), 0);
+	AT_EQ(t, "length", at_recv_len(f.srv), 6000);
+	raw_close(f.raw);
+	ended(t, &f);
+}
+
 /* An RDMA write of nothing with immediate data takes a receive (W13). */
 static void baddata_write_with_immediate(struct at *t)
 {
@@ -315,6 +331,7 @@ const struct at_case at_cases_baddata[] = {
 	BAD(length_wraps), BAD(remaining_huge), BAD(remaining_wraps), BAD(remaining_over),
 	BAD(fragmented_one_over), BAD(longer_than_receive_size), BAD(longer_than_negotiated),
 	BAD(ends_early), BAD(over_run), BAD(more_than_announced), BAD(endless_fragments),
+	BAD(vanish_mid_message),
 	{ "odd_trailing_bytes", odd_trailing_bytes },
 	{ "odd_data_offset", odd_data_offset },
 	{ "odd_unknown_flags", odd_unknown_flags },

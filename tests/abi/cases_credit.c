@@ -88,6 +88,54 @@ static void credit_never_granted(struct at *t)
 	AT_CHECK(t, raw_wait_gone(f.raw, 3000), "the connection lives on");
 }
 
+/* A signal before anything was sent: nothing is sent, the connection is fine. */
+static void credit_signal_before(struct at *t)
+{
+	struct raw_data d;
+	struct fixture f;
+	struct at_party *s;
+
+	if (!fixture(t, &f, NULL, NULL))
+		return;
+	s = sender(t, &f, 100);
+	at_sleep_ms(300);
+	AT_CHECK(t, s && !at_done(s), "sent without a credit");
+	at_signal(s);
+	if (!at_join(s, 5))
+		return;
+	AT_EQ(t, "send_iter", s->ret, -ERESTARTSYS);
+	AT_EQ(t, "grant", raw_send_empty(f.raw, 255, 5, 0), 0);
+	AT_EQ(t, "next send_iter", at_send(f.srv, f.buf, 50), 0);
+	AT_CHECK(t, raw_recv_data(f.raw, &d, NULL, 0, 2000) > 0, "nothing arrived");
+	AT_EQ(t, "length", d.length, 50);
+}
+
+/* W17: a signal in the middle of a message must not tear the message apart. */
+static void credit_signal_inside(struct at *t)
+{
+	struct raw_data d;
+	struct fixture f;
+	struct at_party *s;
+	int got = 0, n;
+
+	if (!fixture(t, &f, NULL, NULL))
+		return;
+	AT_EQ(t, "grant", raw_send_empty(f.raw, 255, 3, 0), 0);
+	s = sender(t, &f, 10000);
+	at_sleep_ms(300);
+	AT_CHECK(t, s && !at_done(s), "sent without credits");
+	at_signal(s);
+	at_sleep_ms(300);
+	AT_EQ(t, "grant", raw_send_empty(f.raw, 255, 20, 0), 0);
+	while (got < 10000) {
+		n = raw_recv_data(f.raw, &d, NULL, 0, 3000);
+		AT_CHECK(t, n > 0, "the message stops after %d bytes: %d", got, n);
+		got += d.length;
+	}
+	if (at_join(s, 5))
+		AT_EQ(t, "send_iter", s->ret, 0);
+}
+
 /* One credit at a time is slow but enough; each message must bring credit back. */
 static void credit_one_at_a_time(struct at *t)
 {
@@ -330,6 +378,8 @@ static void credit_idle_is_silent(struct at *t)
 const struct at_case at_cases_credit[] = {
 	{ "credit_first_grant", credit_first_grant },
 	{ "credit_never_granted", credit_never_granted, 60 },
+	{ "credit_signal_before", credit_signal_before },
+	{ "credit_signal_inside", credit_signal_inside },
 	{ "credit_one_at_a_time", credit_one_at_a_time, 60 },
 	{ "credit_one_way_sender", credit_one_way_sender, 60 },
 	{ "credit_tiny_fragments", credit_tiny_fragments, 60 },

@@ -310,6 +310,25 @@ static void xmit_only_zeroes(struct at *t)
 	at_echo(t, &c.p, 64);
 }
 
+/* Lengths that add up to more than 32 bits. */
+static void xmit_sum_over_u32(struct at *t)
+{
+	struct custom c;
+	int i, ret;
+
+	if (!custom(t, &c, true))
+		return;
+	for (i = 0; i < 8; i++) {
+		c.d[i] = c.m->desc;
+		c.d[i].length = cpu_to_le32(0x80000000);
+	}
+	c.x->ndesc = 8;
+	ret = at_xmit(t, c.x);
+	AT_CHECK(t, !ret, "lengths that add up to 2^34: %d", ret);
+	AT_CHECK(t, at_differs(c.buf, CUSTOM_LEN, 21) < 0, "data differs");
+	at_echo(t, &c.p, 64);
+}
+
 static void xmit_no_descriptors(struct at *t)
 {
 	struct custom c;
@@ -446,6 +465,7 @@ const struct at_case at_cases_xmit[] = {
 	{ "xmit_read_sizes_vmalloc", xmit_read_sizes_vmalloc },
 	{ "xmit_write_sizes_kmalloc", xmit_write_sizes_kmalloc },
 	{ "xmit_write_sizes_vmalloc", xmit_write_sizes_vmalloc },
+	{ "xmit_sum_over_u32", xmit_sum_over_u32 },
 	{ "xmit_only_zeroes", xmit_only_zeroes },
 	{ "xmit_too_much", xmit_too_much },
 	{ "xmit_bad_key", xmit_bad_key },

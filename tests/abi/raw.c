@@ -1,95 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The raw peer's connections: rdma_cm, one queue pair, a ring of receives. */
 #include <linux/delay.h>
-#include "raw.h"
+#include "raw_priv.h"
 
-#define RAW_BUF		8192
-#define RAW_WAIT_MS	20000
-
-struct raw_recv {
-	struct list_head list;
-	struct ib_cqe cqe;
-	struct raw_peer *peer;
-	u64 dma;
-	u32 len;
-	u8 data[RAW_BUF];
-};
-
-struct raw_listener {
-	struct list_head list;		/* struct at, raws */
-	bool listener;
-	struct at *t;
-	struct rdma_cm_id *id;
-	struct list_head fresh;		/* connected, not yet handed out */
-	wait_queue_head_t wq;
-	spinlock_t lock;
-	bool answer;
-};
-
-struct raw_peer {
-	struct list_head list;		/* struct at, raws; first, like above */
-	bool listener;
-	struct list_head fresh;
-	struct at *t;
-	struct rdma_cm_id *id;
-	struct ib_pd *pd;
-	struct ib_cq *cq;
-	struct raw_recv **recvs;
-	unsigned int nrecv;
-	spinlock_t lock;
-	struct list_head got;
-	wait_queue_head_t wq;
-	int event;			/* the last CM event */
-	int status;
-	bool up, gone, closed;
-	struct ib_cqe send_cqe;
-	struct completion sent;
-	enum ib_wc_status send_status;
-};
-
-static void mark_gone(struct raw_peer *p)
+void raw_mark_gone(struct raw_peer *p)
 {
 	spin_lock_bh(&p->lock);
 	p->gone = true;
 	spin_unlock_bh(&p->lock);
 	wake_up_all(&p->wq);
-}
-
-static void recv_done(struct ib_cq *cq, struct ib_wc *wc)
-{
-	struct raw_recv *r = container_of(wc->wr_cqe, struct raw_recv, cqe);
-	struct raw_peer *p = r->peer;
-
-	if (wc->status != IB_WC_SUCCESS) {
-		mark_gone(p);
-		return;
-	}
-	r->len = wc->byte_len;
-	spin_lock_bh(&p->lock);
-	list_add_tail(&r->list, &p->got);
-	spin_unlock_bh(&p->lock);
-	wake_up_all(&p->wq);
-}
-
-static void send_done(struct ib_cq *cq, struct ib_wc *wc)
-{
-	struct raw_peer *p = container_of(wc->wr_cqe, struct raw_peer, send_cqe);
-
-	p->send_status = wc->status;
-	if (wc->status != IB_WC_SUCCESS)
-		mark_gone(p);
-	complete(&p->sent);
-}
-
-static int post_recv(struct raw_peer *p, struct raw_recv *r)
-{
-	struct ib_sge sge = {
-		.addr = r->dma, .length = RAW_BUF, .lkey = p->pd->local_dma_lkey,
-	};
-	struct ib_recv_wr wr = { .wr_cqe = &r->cqe, .sg_list = &sge, .num_sge = 1 };
-
-	r->cqe.done = recv_done;
-	return ib_post_recv(p->id->qp, &wr, NULL);
 }
 
 static int make_queues(struct raw_peer *p)
@@ -135,7 +54,7 @@ static int make_queues(struct raw_peer *p)
 			r->dma = 0;
 			return -EIO;
 		}
-		ret = post_recv(p, r);
+		ret = raw_post_recv(p, r);
 		if (ret)
 			return ret;
 	}
@@ -161,14 +80,14 @@ static int peer_event(struct rdma_cm_id *id, struct rdma_cm_event *ev)
 		break;
 	case RDMA_CM_EVENT_DISCONNECTED:
 		rdma_disconnect(id);
-		mark_gone(p);
+		raw_mark_gone(p);
 		break;
 	case RDMA_CM_EVENT_ADDR_RESOLVED:
 	case RDMA_CM_EVENT_ROUTE_RESOLVED:
 	case RDMA_CM_EVENT_TIMEWAIT_EXIT:
 		break;
 	default:
-		mark_gone(p);
+		raw_mark_gone(p);
 		break;
 	}
 	WRITE_ONCE(p->event, ev->event);
@@ -276,7 +195,7 @@ static int take_request(struct raw_listener *l, struct rdma_cm_id *id,
 			ret = rdma_accept(id, &param);
 		if (ret) {
 			pr_err("abitest: raw accept: %d\n", ret);
-			mark_gone(p);
+			raw_mark_gone(p);
 			return 0;
 		}
 	}
@@ -340,110 +259,6 @@ struct raw_peer *raw_accept(struct at *t, struct raw_listener *l, unsigned int m
 	spin_unlock_bh(&l->lock);
 	AT_CHECK_RET(t, p, NULL, "nobody connected to the raw listener");
 	return p;
-}
-
-static int post_and_wait(struct raw_peer *p, struct ib_send_wr *wr)
-{
-	int ret;
-
-	if (!p->id->qp)
-		return -ENOTCONN;
-	reinit_completion(&p->sent);
-	p->send_cqe.done = send_done;
-	wr->wr_cqe = &p->send_cqe;
-	wr->send_flags = IB_SEND_SIGNALED;
-	ret = ib_post_send(p->id->qp, wr, NULL);
-	if (ret)
-		return ret;
-	if (!wait_for_completion_timeout(&p->sent, msecs_to_jiffies(RAW_WAIT_MS))) {
-		ib_drain_sq(p->id->qp);
-		return -ETIMEDOUT;
-	}
-	return p->send_status == IB_WC_SUCCESS ? 0 : -EIO;
-}
-
-static int with_buffer(struct raw_peer *p, struct ib_send_wr *wr, void *buf, size_t len,
-		       enum dma_data_direction dir)
-{
-	struct ib_device *dev = p->id->device;
-	struct ib_sge sge = { .length = len, .lkey = p->pd->local_dma_lkey };
-	int ret;
-
-	sge.addr = ib_dma_map_single(dev, buf, len, dir);
-	if (ib_dma_mapping_error(dev, sge.addr))
-		return -EIO;
-	wr->sg_list = &sge;
-	wr->num_sge = 1;
-	ret = post_and_wait(p, wr);
-	ib_dma_unmap_single(dev, sge.addr, len, dir);
-	return ret;
-}
-
-/* Sends the bytes as they are; 0 when the other side's device took them. */
-int raw_send(struct raw_peer *p, const void *buf, size_t len)
-{
-	struct ib_send_wr wr = { .opcode = IB_WR_SEND };
-	void *copy = kmemdup(buf, len, GFP_KERNEL);
-	int ret;
-
-	if (!copy)
-		return -ENOMEM;
-	ret = with_buffer(p, &wr, copy, len, DMA_TO_DEVICE);
-	kfree(copy);
-	return ret;
-}
-
-/* buf must be kmalloc memory. */
-int raw_rdma_read(struct raw_peer *p, u64 remote, u32 rkey, void *buf, u32 len)
-{
-	struct ib_rdma_wr wr = {
-		.wr.opcode = IB_WR_RDMA_READ, .remote_addr = remote, .rkey = rkey,
-	};
-
-	return with_buffer(p, &wr.wr, buf, len, DMA_FROM_DEVICE);
-}
-
-/* An RDMA write of nothing that still takes one of the peer's receives. */
-int raw_write_imm(struct raw_peer *p)
-{
-	struct ib_rdma_wr wr = { .wr.opcode = IB_WR_RDMA_WRITE_WITH_IMM };
-
-	return post_and_wait(p, &wr.wr);
-}
-
-/* The next received message; -ETIMEDOUT, or -ENOTCONN when it is all over. */
-int raw_recv(struct raw_peer *p, void *buf, size_t cap, unsigned int ms)
-{
-	struct raw_recv *r;
-	int len;
-
-	wait_event_timeout(p->wq, !list_empty_careful(&p->got) || READ_ONCE(p->gone),
-			   msecs_to_jiffies(ms));
-	spin_lock_bh(&p->lock);
-	r = list_first_entry_or_null(&p->got, struct raw_recv, list);
-	if (r)
-		list_del(&r->list);
-	spin_unlock_bh(&p->lock);
-	if (!r)
-		return READ_ONCE(p->gone) ? -ENOTCONN : -ETIMEDOUT;
-	len = min_t(size_t, r->len, cap);
-	ib_dma_sync_single_for_cpu(p->id->device, r->dma, RAW_BUF, DMA_FROM_DEVICE);
-	memcpy(buf, r->data, len);
-	ib_dma_sync_single_for_device(p->id->device, r->dma, RAW_BUF, DMA_FROM_DEVICE);
-	post_recv(p, r);
-	return len;
-}
-
-unsigned int raw_queued(struct raw_peer *p)
-{
-	struct raw_recv *r;
-	unsigned int n = 0;
-
-	spin_lock_bh(&p->lock);
-	list_for_each_entry(r, &p->got, list)
-		n++;
-	spin_unlock_bh(&p->lock);
-	return n;
 }
 
 bool raw_gone(struct raw_peer *p)
