@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * C wrappers of inline functions, macros and varargs; see helpers.h.
+ */
+#include <linux/if_arp.h>
+#include <linux/in6.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/netdevice.h>
+#include <linux/printk.h>
+#include <linux/ratelimit.h>
+#include <linux/sched/mm.h>
+#include <linux/uio.h>
+#include <linux/vmalloc.h>
+#include "helpers.h"
+
+int smbd_post_send(struct ib_qp *qp, struct ib_send_wr *wr, const struct ib_send_wr **bad_wr)
+{
+	return ib_post_send(qp, wr, bad_wr);
+}
+
+int smbd_post_recv(struct ib_qp *qp, struct ib_recv_wr *wr, const struct ib_recv_wr **bad_wr)
+{
+	return ib_post_recv(qp, wr, bad_wr);
+}
+
+u64 smbd_dma_map_single(struct ib_device *dev, void *addr, size_t size, int dir)
+{
+	return ib_dma_map_single(dev, addr, size, dir);
+}
+
+void smbd_dma_unmap_single(struct ib_device *dev, u64 addr, size_t size, int dir)
+{
+	ib_dma_unmap_single(dev, addr, size, dir);
+}
+
+int smbd_dma_mapping_error(struct ib_device *dev, u64 addr)
+{
+	return ib_dma_mapping_error(dev, addr);
+}
+
+void smbd_dma_sync_for_cpu(struct ib_device *dev, u64 addr, size_t size, int dir)
+{
+	ib_dma_sync_single_for_cpu(dev, addr, size, dir);
+}
+
+void smbd_dma_sync_for_device(struct ib_device *dev, u64 addr, size_t size, int dir)
+{
+	ib_dma_sync_single_for_device(dev, addr, size, dir);
+}
+
+int smbd_dma_map_sg(struct ib_device *dev, struct scatterlist *sg, int nents, int dir)
+{
+	return ib_dma_map_sg(dev, sg, nents, dir);
+}
+
+void smbd_dma_unmap_sg(struct ib_device *dev, struct scatterlist *sg, int nents, int dir)
+{
+	ib_dma_unmap_sg(dev, sg, nents, dir);
+}
+
+void smbd_mr_next_key(struct ib_mr *mr)
+{
+	ib_update_fast_reg_key(mr, ib_inc_rkey(mr->rkey));
+}
+
+bool smbd_port_is_iwarp(struct ib_device *dev, u32 port)
+{
+	return rdma_protocol_iwarp(dev, port);
+}
+
+bool smbd_port_is_ib_or_roce(struct ib_device *dev, u32 port)
+{
+	return rdma_ib_or_roce(dev, port);
+}
+
+u64 smbd_device_cap_flags(struct ib_device *dev)
+{
+	return dev->attrs.device_cap_flags;
+}
+
+u64 smbd_device_kernel_cap_flags(struct ib_device *dev)
+{
+	return dev->attrs.kernel_cap_flags;
+}
+
+static struct page *smbd_page_of(const void *addr)
+{
+	return is_vmalloc_addr(addr) ? vmalloc_to_page(addr) : virt_to_page(addr);
+}
+
+/* Upper bound of the entries smbd_sg_from_buf() needs. */
+unsigned int smbd_sg_bound(const void *buf, size_t len)
+{
+	if (!is_vmalloc_addr(buf))
+		return 1;
+	return DIV_ROUND_UP(offset_in_page(buf) + len, PAGE_SIZE);
+}
+
+/*
+ * Describes @len bytes at @buf (linear map or vmalloc), merging physically
+ * contiguous pages. Returns the number of entries, or -EINVAL if @max is too
+ * small or a page is not mapped.
+ */
+int smbd_sg_from_buf(struct scatterlist *sg, unsigned int max, void *buf, size_t len)
+{
+	unsigned int n = 0;
+
+	if (!max || !len)
+		return -EINVAL;
+	sg_init_table(sg, max);
+	if (!is_vmalloc_addr(buf)) {
+		sg_set_buf(sg, buf, len);
+		sg_mark_end(sg);
+		return 1;
+	}
+	while (len) {
+		size_t part = min_t(size_t, len, PAGE_SIZE - offset_in_page(buf));
+		struct page *page = smbd_page_of(buf);
+
+		if (!page)
+			return -EINVAL;
+		if (n && sg_phys(&sg[n - 1]) + sg[n - 1].length == page_to_phys(page) + offset_in_page(buf)) {
+			sg[n - 1].length += part;
+		} else {
+			if (n == max)
+				return -EINVAL;
+			sg_set_page(&sg[n++], page, part, offset_in_page(buf));
+		}
+		buf += part;
+		len -= part;
+	}
+	sg_mark_end(&sg[n - 1]);
+	return n;
+}
+
+void smbd_sg_mark_end(struct scatterlist *sg, unsigned int nents)
+{
+	sg_mark_end(&sg[nents - 1]);
+}
+
+size_t smbd_iov_count(const struct iov_iter *iter)
+{
+	return iov_iter_count(iter);
+}
+
+u64 smbd_now_ms(void)
+{
+	return jiffies64_to_msecs(get_jiffies_64());
+}
+
+unsigned int smbd_nofs_save(void)
+{
+	return memalloc_nofs_save();
+}
+
+void smbd_nofs_restore(unsigned int flags)
+{
+	memalloc_nofs_restore(flags);
+}
+
+unsigned int smbd_noio_save(void)
+{
+	return memalloc_noio_save();
+}
+
+void smbd_noio_restore(unsigned int flags)
+{
+	memalloc_noio_restore(flags);
+}
+
+bool smbd_log_ratelimit(void)
+{
+	static DEFINE_RATELIMIT_STATE(rs, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+
+	return __ratelimit(&rs);
+}
+
+static __printf(8, 9) void smbd_log_format(smbd_log_vaprintf_fn vaprintf, struct smbdirect_socket *sc,
+					   const char *func, unsigned int line, void *priv, unsigned int lvl,
+					   unsigned int cls, const char *fmt, ...)
+{
+	struct va_format vaf;
+	va_list args;
+
+	va_start(args, fmt);
+	vaf.fmt = fmt;
+	vaf.va = &args;
+	vaprintf(sc, func, line, priv, lvl, cls, &vaf);
+	va_end(args);
+}
+
+void smbd_log_text(smbd_log_vaprintf_fn vaprintf, struct smbdirect_socket *sc, const char *func, unsigned int line,
+		   void *priv, unsigned int lvl, unsigned int cls, const char *text, int len)
+{
+	smbd_log_format(vaprintf, sc, func, line, priv, lvl, cls, "%.*s\n", len, text);
+}
+
+bool smbd_log_needed(smbd_log_needed_fn needed, struct smbdirect_socket *sc, void *priv, unsigned int lvl,
+		     unsigned int cls)
+{
+	return needed(sc, priv, lvl, cls);
+}
+
+struct smbd_walk {
+	smbd_netdev_fn fn;
+	void *arg;
+};
+
+static int smbd_walk_one(struct net_device *lower, struct netdev_nested_priv *priv)
+{
+	struct smbd_walk *walk = priv->data;
+
+	return walk->fn(lower, walk->arg);
+}
+
+/* Whether @fn holds for any device below @dev, at any depth. Takes RCU, not rtnl. */
+bool smbd_netdev_any_lower(struct net_device *dev, smbd_netdev_fn fn, void *arg)
+{
+	struct smbd_walk walk = { .fn = fn, .arg = arg };
+	struct netdev_nested_priv priv = { .data = &walk };
+	bool found;
+
+	rcu_read_lock();
+	found = netdev_walk_all_lower_dev_rcu(dev, smbd_walk_one, &priv);
+	rcu_read_unlock();
+	return found;
+}
+
+bool smbd_netdev_is_ipoib(struct net_device *dev)
+{
+	return dev->type == ARPHRD_INFINIBAND;
+}
+
+void smbd_netdev_put(struct net_device *dev)
+{
+	dev_put(dev);
+}
+
+/* Length of an IPv4 or IPv6 socket address, or 0 for any other family. */
+int smbd_sockaddr_len(const struct sockaddr *addr)
+{
+	switch (addr->sa_family) {
+	case AF_INET:
+		return sizeof(struct sockaddr_in);
+	case AF_INET6:
+		return sizeof(struct sockaddr_in6);
+	default:
+		return 0;
+	}
+}
