@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Socket addresses as values.
+
+use core::{fmt, mem::size_of};
+use smbdirect_kext::bindings;
+
+/// An IPv4 or IPv6 socket address, copied out of C memory.
+///
+/// # Invariants
+///
+/// The first `len` bytes are a `sockaddr_in` or `sockaddr_in6`, as its family says.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+pub struct SockAddr {
+    bytes: [u8; size_of::<bindings::sockaddr_in6>()],
+    len: u8,
+}
+
+/// The host part of an address: what limits per source are counted by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Host([u8; 16]);
+
+impl SockAddr {
+    /// Copies the address at `addr`; `None` if the family is neither IPv4 nor IPv6.
+    ///
+    /// # Safety
+    ///
+    /// `addr` points to a `sockaddr` whose memory is as long as its family says.
+    pub unsafe fn copy_from(addr: *const bindings::sockaddr) -> Option<Self> {
+        // SAFETY: By the safety requirement at least the family may be read.
+        let len = usize::try_from(unsafe { bindings::smbd_sockaddr_len(addr) }).ok()?;
+        if len == 0 {
+            return None;
+        }
+        let mut bytes = [0u8; size_of::<bindings::sockaddr_in6>()];
+        // SAFETY: By the safety requirement `len` bytes may be read; `len` is at most the size of a `sockaddr_in6`.
+        unsafe { core::ptr::copy_nonoverlapping(addr.cast::<u8>(), bytes.as_mut_ptr(), len) };
+        // INVARIANT: `len` is that of the family just read.
+        Some(Self { bytes, len: len as u8 })
+    }
+
+    /// Pointer for C calls that copy the address.
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut bindings::sockaddr {
+        self.bytes.as_mut_ptr().cast()
+    }
+
+    /// Pointer for C calls that only read the address.
+    pub(crate) fn as_ptr(&self) -> *const bindings::sockaddr {
+        self.bytes.as_ptr().cast()
+    }
+
+    fn is_v4(&self) -> bool {
+        usize::from(self.len) == size_of::<bindings::sockaddr_in>()
+    }
+
+    /// The host part; IPv4 in the v4-mapped form.
+    pub fn host(&self) -> Host {
+        let mut host = [0u8; 16];
+        let from = if self.is_v4() { 4..8 } else { 8..24 };
+        if let Some(part) = self.bytes.get(from) {
+            if self.is_v4() {
+                host = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
+            }
+            if let Some(to) = host.get_mut(16 - part.len()..) {
+                to.copy_from_slice(part);
+            }
+        }
+        Host(host)
+    }
+
+    /// The port, in host order.
+    pub fn port(&self) -> u16 {
+        u16::from_be_bytes([self.bytes[2], self.bytes[3]])
+    }
+}
+
+impl fmt::Display for SockAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.host().0;
+        if self.is_v4() {
+            write!(f, "{}.{}.{}.{}:{}", host[12], host[13], host[14], host[15], self.port())
+        } else {
+            f.write_str("[")?;
+            for (i, pair) in host.chunks_exact(2).enumerate() {
+                if i > 0 {
+                    f.write_str(":")?;
+                }
+                write!(f, "{:x}", u16::from_be_bytes([pair[0], pair[1]]))?;
+            }
+            write!(f, "]:{}", self.port())
+        }
+    }
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! DMA-mapped memory, cut into slots.
+
+use core::ptr::NonNull;
+use kernel::prelude::*;
+use smbdirect_kext::bindings;
+
+/// Slots begin at multiples of this, so that no two share a cache line.
+const ALIGN: usize = 64;
+
+/// `__GFP_NORETRY`, which the kernel crate does not name.
+const NORETRY: bindings::gfp_t = 1 << bindings::___GFP_NORETRY_BIT;
+
+/// Which way the data goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The device reads memory.
+    ToDevice,
+    /// The device writes memory.
+    FromDevice,
+}
+
+impl Direction {
+    pub(crate) fn raw(self) -> i32 {
+        match self {
+            Self::ToDevice => 1,
+            Self::FromDevice => 2,
+        }
+    }
+}
+
+/// Physically contiguous pages, mapped for one device once, for their life.
+///
+/// # Invariants
+///
+/// `memory` is an allocation of `1 << order` pages, mapped at `dma`; `device` outlives the chunk (its owner frees chunks before it lets go of
+/// the cm_id that pins the device).
+pub(crate) struct Chunk {
+    memory: NonNull<u8>,
+    order: u32,
+    dma: u64,
+    stride: usize,
+    slots: usize,
+    device: *mut bindings::ib_device,
+    direction: Direction,
+}
+
+// SAFETY: A chunk is plain memory and a device pointer that may be used from every thread; who may touch which slot is the owner's business.
+unsafe impl Send for Chunk {}
+// SAFETY: As above.
+unsafe impl Sync for Chunk {}
+
+/// The distance between slots of at least `size` bytes.
+pub(crate) fn stride(size: usize) -> usize {
+    size.next_multiple_of(ALIGN)
+}
+
+/// How many slots at `stride` a chunk of `1 << order` pages has; at least 1.
+pub(crate) fn slots_in(order: u32, stride: usize) -> usize {
+    (kernel::page::PAGE_SIZE << order).checked_div(stride).unwrap_or(1).max(1)
+}
+
+impl Chunk {
+    /// Allocates a chunk with room for at least one and at most `wanted` slots of `size` bytes, of at most `1 << max_order` pages.
+    ///
+    /// # Safety
+    ///
+    /// `device` is registered and outlives the chunk.
+    pub(crate) unsafe fn new(
+        device: *mut bindings::ib_device,
+        size: usize,
+        wanted: usize,
+        max_order: u32,
+        direction: Direction,
+    ) -> Result<Self> {
+        let stride = stride(size);
+        let page = kernel::page::PAGE_SIZE;
+        let mut order = 0u32;
+        while (page << order) < stride.saturating_mul(wanted) && order < max_order {
+            order += 1;
+        }
+        while (page << order) < stride {
+            order += 1;
+        }
+        // Larger blocks are a luxury: without direct reclaim, then the smallest that holds a slot, with it.
+        let (memory, order) = loop {
+            let smallest = order == 0 || (page << (order - 1)) < stride;
+            let gfp = if smallest {
+                bindings::GFP_KERNEL
+            } else {
+                bindings::GFP_KERNEL | NORETRY | bindings::__GFP_NOWARN
+            };
+            // SAFETY: Allocation has no preconditions.
+            let memory = unsafe { bindings::get_free_pages_noprof(gfp, order) } as *mut u8;
+            match NonNull::new(memory) {
+                Some(memory) => break (memory, order),
+                None if smallest => return Err(ENOMEM),
+                None => order -= 1,
+            }
+        };
+        let bytes = page << order;
+        // SAFETY: The memory is `bytes` long; zeroing keeps stale kernel memory from ever reaching a peer.
+        unsafe { core::ptr::write_bytes(memory.as_ptr(), 0, bytes) };
+        // SAFETY: The memory belongs to us; the device is valid by the safety requirement.
+        let dma = unsafe { bindings::smbd_dma_map_single(device, memory.as_ptr().cast(), bytes, direction.raw()) };
+        // SAFETY: As above.
+        if unsafe { bindings::smbd_dma_mapping_error(device, dma) } != 0 {
+            // SAFETY: Allocated above with this order, not mapped.
+            unsafe { bindings::free_pages(memory.as_ptr() as usize, order) };
+            return Err(EIO);
+        }
+        crate::account(bytes as i64);
+        // INVARIANT: Allocated and mapped above.
+        Ok(Self { memory, order, dma, stride, slots: slots_in(order, stride).min(wanted.max(1)), device, direction })
+    }
+
+    /// How many slots the chunk has.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Address of slot `index`, which must be below [`slots`](Self::slots).
+    pub(crate) fn slot(&self, index: usize) -> *mut u8 {
+        debug_assert!(index < self.slots);
+        // SAFETY: In bounds of the allocation, as `slots * stride` fits in it.
+        unsafe { self.memory.as_ptr().add(index * self.stride) }
+    }
+
+    /// Bus address of slot `index`.
+    pub(crate) fn slot_dma(&self, index: usize) -> u64 {
+        self.dma + (index * self.stride) as u64
+    }
+
+    /// Makes what the device wrote to the first `len` bytes of slot `index` visible to the CPU. Any context.
+    #[inline]
+    pub(crate) fn sync_for_cpu(&self, index: usize, len: usize) {
+        // SAFETY: By the type invariants the range is mapped for the device.
+        unsafe { bindings::smbd_dma_sync_for_cpu(self.device, self.slot_dma(index), len, self.direction.raw()) }
+    }
+
+    /// Makes what the CPU wrote to the first `len` bytes of slot `index` visible to the device. Any context.
+    #[inline]
+    pub(crate) fn sync_for_device(&self, index: usize, len: usize) {
+        // SAFETY: By the type invariants the range is mapped for the device.
+        unsafe { bindings::smbd_dma_sync_for_device(self.device, self.slot_dma(index), len, self.direction.raw()) }
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        let bytes = kernel::page::PAGE_SIZE << self.order;
+        // SAFETY: By the type invariants: mapped once, unmapped here, then freed with the order it was allocated with.
+        unsafe {
+            bindings::smbd_dma_unmap_single(self.device, self.dma, bytes, self.direction.raw());
+            bindings::free_pages(self.memory.as_ptr() as usize, self.order);
+        }
+        crate::account(-(bytes as i64));
+    }
+}

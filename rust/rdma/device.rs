@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! RDMA devices: read-only queries.
+//!
+//! C header: [`include/rdma/ib_verbs.h`](srctree/include/rdma/ib_verbs.h)
+
+use core::{marker::PhantomData, ptr::NonNull};
+use kernel::{prelude::*, str::CStr};
+use smbdirect_kext::bindings;
+
+/// Node types of devices that can carry SMB Direct, and the "none" value, as C encodes them.
+pub mod node_type {
+    /// InfiniBand or RoCE (`RDMA_NODE_IB_CA`).
+    pub const IB_CA: u8 = 1;
+    /// iWARP (`RDMA_NODE_RNIC`).
+    pub const RNIC: u8 = 4;
+    /// Neither (`RDMA_NODE_UNSPECIFIED`).
+    pub const UNSPECIFIED: u8 = 7;
+}
+
+const _: () = {
+    use smbdirect_kext::bindings as b;
+    assert!(b::RDMA_NODE_IB_CA == node_type::IB_CA as u32);
+    assert!(b::RDMA_NODE_RNIC == node_type::RNIC as u32);
+    assert!(b::RDMA_NODE_UNSPECIFIED == node_type::UNSPECIFIED as u32);
+};
+
+/// A view of a device that something else pins: a cm_id bound to it, or the ib_client callback that handed it out.
+///
+/// # Invariants
+///
+/// `raw` is a registered `ib_device` for all of `'a`.
+#[derive(Clone, Copy)]
+pub struct Device<'a> {
+    raw: NonNull<bindings::ib_device>,
+    _pinned: PhantomData<&'a ()>,
+}
+
+impl<'a> Device<'a> {
+    /// Wraps a raw device.
+    ///
+    /// # Safety
+    ///
+    /// The device stays registered for `'a`.
+    pub(crate) unsafe fn from_raw(raw: NonNull<bindings::ib_device>) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self { raw, _pinned: PhantomData }
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut bindings::ib_device {
+        self.raw.as_ptr()
+    }
+
+    fn attrs(&self) -> &bindings::ib_device_attr {
+        // SAFETY: By the type invariant; attributes do not change while a device is registered.
+        unsafe { &(*self.raw.as_ptr()).attrs }
+    }
+
+    /// The device's name, such as `rxe0`.
+    pub fn name(&self) -> &CStr {
+        // SAFETY: By the type invariant; the name is NUL-terminated inside the device.
+        unsafe { CStr::from_char_ptr(core::ptr::addr_of!((*self.raw.as_ptr()).name).cast()) }
+    }
+
+    /// Node type, see [`node_type`].
+    pub fn node_type(&self) -> u8 {
+        // SAFETY: By the type invariant.
+        unsafe { (*self.raw.as_ptr()).node_type }
+    }
+
+    /// Whether memory can be registered by work requests (FRWR), which SMB Direct needs.
+    pub fn frwr_supported(&self) -> bool {
+        frwr_supported(self.attrs())
+    }
+
+    /// A device this transport can use: FRWR and InfiniBand, RoCE or iWARP.
+    pub fn is_capable(&self) -> bool {
+        self.frwr_supported() && matches!(self.node_type(), node_type::IB_CA | node_type::RNIC)
+    }
+
+    /// Whether the port speaks iWARP.
+    pub fn is_iwarp(&self, port: u32) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::smbd_port_is_iwarp(self.as_ptr(), port) }
+    }
+
+    /// Whether the port speaks InfiniBand or RoCE.
+    pub fn is_ib_or_roce(&self, port: u32) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::smbd_port_is_ib_or_roce(self.as_ptr(), port) }
+    }
+
+    /// Number of physical ports.
+    pub fn ports(&self) -> u32 {
+        // SAFETY: By the type invariant.
+        unsafe { (*self.raw.as_ptr()).phys_port_cnt }
+    }
+
+    /// Longest work queue of a QP.
+    pub fn max_qp_wr(&self) -> u32 {
+        self.attrs().max_qp_wr.max(0) as u32
+    }
+
+    /// Most entries of a CQ.
+    pub fn max_cqe(&self) -> u32 {
+        self.attrs().max_cqe.max(0) as u32
+    }
+
+    /// Most SGEs of a send work request.
+    pub fn max_send_sge(&self) -> u32 {
+        self.attrs().max_send_sge.max(0) as u32
+    }
+
+    /// RDMA reads a QP can serve at once.
+    pub fn max_qp_rd_atom(&self) -> u32 {
+        self.attrs().max_qp_rd_atom.max(0) as u32
+    }
+
+    /// RDMA reads a QP can have outstanding as requester.
+    pub fn max_qp_init_rd_atom(&self) -> u32 {
+        self.attrs().max_qp_init_rd_atom.max(0) as u32
+    }
+
+    /// Most pages of a fast-registration MR.
+    pub fn max_fast_reg_pages(&self) -> u32 {
+        self.attrs().max_fast_reg_page_list_len
+    }
+
+    /// Whether `rdma_rw` may use MRs on this port.
+    pub fn rw_uses_mrs(&self, port: u32) -> bool {
+        // SAFETY: By the type invariant. Without MRs a context costs one entry, with them three.
+        unsafe { bindings::rdma_rw_max_send_wr(self.as_ptr(), port, 1, 0) > 1 }
+    }
+
+    /// Whether an MR may describe pages with gaps.
+    pub fn supports_sg_gaps(&self) -> bool {
+        // SAFETY: By the type invariant.
+        let caps = unsafe { bindings::smbd_device_kernel_cap_flags(self.as_ptr()) };
+        caps & u64::from(bindings::ib_kernel_cap_flags_IBK_SG_GAPS_REG) != 0
+    }
+}
+
+/// FRWR support by attributes: `IB_DEVICE_MEM_MGT_EXTENSIONS` and a page list (contract §4.2).
+pub fn frwr_supported(attrs: &bindings::ib_device_attr) -> bool {
+    attrs.device_cap_flags & u64::from(bindings::ib_device_cap_flags_IB_DEVICE_MEM_MGT_EXTENSIONS as u32) != 0
+        && attrs.max_fast_reg_page_list_len != 0
+}

@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Fast-registration memory regions: the client's side of RDMA reads and writes.
+//!
+//! A registration exposes pages of the caller to the peer until it is invalidated. The rule this file keeps: the DMA mapping of a registered region is
+//! released only after the key is known to be dead (invalidated by the peer *as the completion said*, or by our own LOCAL_INV, or with the QP).
+
+use crate::{
+    chunk::Direction,
+    cqe::{set_cqe, set_invalidate, wc_result, Ticket},
+    endpoint::{Fault, Owner},
+    verbs::{Pd, Verbs},
+};
+use core::ptr::NonNull;
+use kernel::{
+    container_of,
+    error::from_err_ptr,
+    new_mutex, new_spinlock_irq,
+    prelude::*,
+    sync::{
+        atomic::{Acquire, Atomic, AtomicFlag, Full, Relaxed, Release},
+        Arc, ArcBorrow, Mutex, SpinLockIrq,
+    },
+};
+use smbdirect_kext::{
+    bindings,
+    ctx::{NofsScope, ProcessCtx},
+    new_wait_queue,
+    time,
+    wait::{Mode, Outcome, WaitQueue},
+};
+
+/// What the peer needs to reach a region (MS-SMBD 2.2.3.1).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RemoteBuffer {
+    /// I/O virtual address of the first byte.
+    pub offset: u64,
+    /// Remote key.
+    pub token: u32,
+    /// Length in bytes.
+    pub length: u32,
+}
+
+/// Longest wait for an invalidation, which can only be stuck behind sends that the peer's hardware does not acknowledge.
+const INVALIDATE_MS: u64 = 10_000;
+
+/// Scatterlist entries kept with an MR between uses; a larger list is freed after use.
+const KEEP_SG: usize = 64;
+
+/// The hardware half of a region.
+struct Hardware {
+    mr: NonNull<bindings::ib_mr>,
+    /// The key is (or may be) valid.
+    live: bool,
+    sg: KVVec<bindings::scatterlist>,
+    /// Entries that were given to the DMA mapping; 0 = not mapped.
+    mapped: i32,
+    direction: Direction,
+}
+
+// SAFETY: MRs and mapped lists may be used from every thread, one at a time (they are behind a mutex).
+unsafe impl Send for Hardware {}
+
+/// A region: idle in the pool, or registered by a caller who holds an `Arc` of it, or an empty shell after its connection ended.
+#[pin_data]
+pub struct Mr {
+    #[pin]
+    hw: Mutex<Option<Hardware>>,
+    /// Current key, 0 while not registered.
+    key: Atomic<u32>,
+    /// The peer invalidated the current key.
+    invalidated: AtomicFlag,
+    /// LOCAL_INV: 0 none, 1 posted, 2 done, 3 failed.
+    inv: Atomic<i32>,
+    /// The region is a shell: its hardware half is gone.
+    gone: AtomicFlag,
+    #[pin]
+    waiters: WaitQueue,
+    ticket: core::cell::UnsafeCell<Ticket>,
+    remote: core::cell::UnsafeCell<RemoteBuffer>,
+    reg_wr: core::cell::UnsafeCell<bindings::ib_reg_wr>,
+    inv_wr: core::cell::UnsafeCell<bindings::ib_send_wr>,
+    fault: fn(*const (), Fault),
+    finish: fn(*const (), u32),
+    verbs: *const (),
+}
+
+// SAFETY: The cells are accessed only with the `hw` mutex held, except the ticket's `seq` and the two work requests, which the hardware path reads between post and
+// completion, during which nobody writes them.
+unsafe impl Send for Mr {}
+// SAFETY: As above.
+unsafe impl Sync for Mr {}
+
+struct Lists {
+    all: KVec<Arc<Mr>>,
+    free: KVec<Arc<Mr>>,
+}
+
+/// The regions of a connection.
+///
+/// # Invariants
+///
+/// Dropped after the QP was destroyed; `verbs` is the endpoint's, which outlives every post.
+#[pin_data]
+pub struct MrPool<O: Owner> {
+    verbs: *const Verbs<O>,
+    #[pin]
+    lists: SpinLockIrq<Lists>,
+    #[pin]
+    grow: Mutex<()>,
+    #[pin]
+    waiters: WaitQueue,
+    max: usize,
+    pages: u32,
+    /// The regions' protection domain, which therefore outlives them.
+    pd: Arc<Pd>,
+}
+
+// SAFETY: Everything in it is locked or constant.
+unsafe impl<O: Owner> Send for MrPool<O> {}
+// SAFETY: As above.
+unsafe impl<O: Owner> Sync for MrPool<O> {}
+
+/// Why no region could be registered.
+pub enum RegisterError {
+    /// The iterator needs more pages than a region has.
+    TooManyPages(usize),
+    /// No region became free in time, or a signal arrived.
+    Interrupted,
+    /// The connection is gone or broke.
+    Failed(Error),
+}
+
+impl<O: Owner> MrPool<O> {
+    /// A pool of at most `max` regions of `pages` pages, with `initial` of them made now. Sleeps.
+    ///
+    /// # Safety
+    ///
+    /// `verbs` outlives every use of the pool but its drop, and the pool is dropped after the QP was destroyed.
+    pub(crate) unsafe fn new(
+        ctx: &ProcessCtx,
+        verbs: *const Verbs<O>,
+        initial: usize,
+        max: usize,
+        pages: u32,
+    ) -> Result<Pin<KBox<Self>>> {
+        // SAFETY: By the safety requirement.
+        let pd = unsafe { (*verbs).pd().clone() };
+        let lists = Lists { all: KVec::with_capacity(max, GFP_KERNEL)?, free: KVec::with_capacity(max, GFP_KERNEL)? };
+        let pool = KBox::pin_init(
+            pin_init!(Self {
+                verbs,
+                lists <- new_spinlock_irq!(lists, "smbdirect::MrPool::lists"),
+                grow <- new_mutex!((), "smbdirect::MrPool::grow"),
+                waiters <- new_wait_queue!("smbdirect::MrPool::waiters"),
+                max,
+                pages,
+                pd,
+            }),
+            GFP_KERNEL,
+        )?;
+        for _ in 0..initial.min(max) {
+            let mr = pool.make(ctx)?;
+            let _ = pool.lists.lock().free.push_within_capacity(mr);
+        }
+        Ok(pool)
+    }
+
+    fn verbs(&self) -> &Verbs<O> {
+        // SAFETY: By the type invariants.
+        unsafe { &*self.verbs }
+    }
+
+    /// Regions that exist, and those that are free.
+    pub fn counts(&self) -> (usize, usize) {
+        let lists = self.lists.lock();
+        (lists.all.len(), lists.free.len())
+    }
+
+    /// Makes a region and enters it into the list of all. Sleeps.
+    fn make(&self, _ctx: &ProcessCtx) -> Result<Arc<Mr>> {
+        let _one = self.grow.lock();
+        if self.lists.lock().all.len() >= self.max {
+            return Err(ENOSPC);
+        }
+        let _nofs = NofsScope::enter();
+        // SAFETY: The endpoint's device is registered; a kernel C call without further preconditions.
+        let kind = if unsafe { bindings::smbd_device_kernel_cap_flags(self.verbs().device()) }
+            & u64::from(bindings::ib_kernel_cap_flags_IBK_SG_GAPS_REG)
+            != 0
+        {
+            bindings::ib_mr_type_IB_MR_TYPE_SG_GAPS
+        } else {
+            bindings::ib_mr_type_IB_MR_TYPE_MEM_REG
+        };
+        // SAFETY: The PD belongs to the endpoint.
+        let raw = from_err_ptr(unsafe { bindings::ib_alloc_mr(self.pd.as_ptr(), kind, self.pages) })?;
+        let guard = kernel::types::ScopeGuard::new_with_data(raw, |raw| {
+            // SAFETY: Allocated above, unused.
+            unsafe { bindings::ib_dereg_mr_user(raw, core::ptr::null_mut()) };
+        });
+        let hw = Hardware {
+            mr: NonNull::new(raw).ok_or(ENOMEM)?,
+            live: false,
+            sg: KVVec::new(),
+            mapped: 0,
+            direction: Direction::ToDevice,
+        };
+        let mr = Arc::pin_init(
+            pin_init!(Mr {
+                hw <- new_mutex!(Some(hw), "smbdirect::Mr::hw"),
+                key: Atomic::new(0),
+                invalidated: AtomicFlag::new(false),
+                inv: Atomic::new(0),
+                gone: AtomicFlag::new(false),
+                waiters <- new_wait_queue!("smbdirect::Mr::waiters"),
+                ticket: core::cell::UnsafeCell::new(Ticket::new(completed)),
+                remote: core::cell::UnsafeCell::new(RemoteBuffer { offset: 0, token: 0, length: 0 }),
+                reg_wr: Default::default(),
+                inv_wr: Default::default(),
+                fault: verbs_fault::<O>,
+                finish: verbs_finish::<O>,
+                verbs: self.verbs.cast(),
+            }),
+            GFP_KERNEL,
+        )?;
+        guard.dismiss();
+        crate::account(core::mem::size_of::<Mr>() as i64);
+        let _ = self.lists.lock().all.push_within_capacity(mr.clone());
+        Ok(mr)
+    }
+
+    /// A free region: from the list, a new one, or one that somebody gives back while we wait (interruptibly, at most `timeout`). Sleeps.
+    fn get(
+        &self,
+        ctx: &ProcessCtx,
+        timeout: kernel::time::Jiffies,
+        mut alive: impl FnMut() -> bool,
+    ) -> core::result::Result<Arc<Mr>, RegisterError> {
+        if let Some(mr) = self.lists.lock().free.pop() {
+            return Ok(mr);
+        }
+        if let Ok(mr) = self.make(ctx) {
+            return Ok(mr);
+        }
+        match self.waiters.wait(ctx, Mode::Interruptible, Some(timeout), || {
+            if !alive() {
+                return Some(None);
+            }
+            self.lists.lock().free.pop().map(Some)
+        }) {
+            Outcome::Ready(Some(mr)) => Ok(mr),
+            Outcome::Ready(None) => Err(RegisterError::Failed(ENOTCONN)),
+            Outcome::TimedOut | Outcome::Interrupted => Err(RegisterError::Interrupted),
+        }
+    }
+
+    /// Wakes those who wait for a region, so that they see the connection's end. Any context.
+    pub fn wake_all(&self) {
+        self.waiters.wake_all();
+    }
+
+    fn put(&self, mr: Arc<Mr>) {
+        // Capacity was reserved for all regions.
+        let _ = self.lists.lock().free.push_within_capacity(mr);
+        self.waiters.wake_all();
+    }
+
+    /// Registers the rest of a kernel iterator for the peer to read from (`ToDevice`) or write to (`FromDevice`), and advances it to its end.
+    /// The registration is ordered before every later post. Sleeps.
+    ///
+    /// # Safety
+    ///
+    /// `iter` is a valid iterator over kernel pages that stay allocated until [`deregister`](Self::deregister) of the result has returned or the region
+    /// has become a shell.
+    pub unsafe fn register(
+        &self,
+        ctx: &ProcessCtx,
+        iter: *mut bindings::iov_iter,
+        direction: Direction,
+        timeout: kernel::time::Jiffies,
+        alive: impl FnMut() -> bool,
+    ) -> core::result::Result<Arc<Mr>, RegisterError> {
+        let limit = self.pages as usize;
+        // SAFETY: A valid iterator.
+        let pages = unsafe { bindings::iov_iter_npages(iter, i32::try_from(limit + 1).unwrap_or(i32::MAX)) };
+        let pages = usize::try_from(pages).unwrap_or(0);
+        if pages > limit {
+            return Err(RegisterError::TooManyPages(pages));
+        }
+        if pages == 0 {
+            return Err(RegisterError::Failed(EINVAL));
+        }
+        let mr = self.get(ctx, timeout, alive)?;
+        // SAFETY: As required of our caller.
+        match unsafe { self.register_with(&mr, iter, pages, direction) } {
+            Ok(()) => Ok(mr),
+            Err(err) => {
+                self.put(mr);
+                Err(RegisterError::Failed(err))
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`register`](Self::register).
+    unsafe fn register_with(
+        &self,
+        mr: &Mr,
+        iter: *mut bindings::iov_iter,
+        pages: usize,
+        direction: Direction,
+    ) -> Result {
+        let mut guard = mr.hw.lock();
+        let hw = (*guard).as_mut().ok_or(ENOTCONN)?;
+        let _nofs = NofsScope::enter();
+        while hw.sg.len() < pages {
+            hw.sg.push(bindings::scatterlist::default(), GFP_KERNEL)?;
+        }
+        let mut table = bindings::sg_table { sgl: hw.sg.as_mut_ptr(), nents: 0, orig_nents: 0 };
+        // SAFETY: The list has at least `pages` entries.
+        unsafe { bindings::sg_init_table(table.sgl, pages as u32) };
+        // SAFETY: A valid iterator.
+        let want = unsafe { bindings::smbd_iov_count(iter) };
+        // SAFETY: A valid iterator over kernel pages (nothing is pinned); the table has room for `pages` entries.
+        let got = unsafe { bindings::extract_iter_to_sg(iter, want, &mut table, pages as u32, 0) };
+        if got < 0 || got as usize != want || table.nents == 0 {
+            return Err(EIO);
+        }
+        // SAFETY: `nents` entries were filled.
+        unsafe { bindings::smbd_sg_mark_end(table.sgl, table.nents) };
+        let nents = table.nents as i32;
+        let device = self.verbs().device();
+        // SAFETY: A filled list; the device is registered.
+        let mapped = unsafe { bindings::smbd_dma_map_sg(device, table.sgl, nents, direction.raw()) };
+        if mapped <= 0 {
+            return Err(EIO);
+        }
+        hw.mapped = nents;
+        hw.direction = direction;
+        let raw = hw.mr.as_ptr();
+        // SAFETY: A mapped list; the MR is idle.
+        let entries = unsafe {
+            bindings::ib_map_mr_sg(raw, table.sgl, mapped, core::ptr::null_mut(), kernel::page::PAGE_SIZE as u32)
+        };
+        if entries != mapped {
+            self.unmap(hw);
+            return Err(EIO);
+        }
+        // SAFETY: The MR is idle.
+        unsafe { bindings::smbd_mr_next_key(raw) };
+        // SAFETY: As above.
+        let (rkey, iova, length) = unsafe { ((*raw).rkey, (*raw).iova, (*raw).length) };
+        let access = bindings::ib_access_flags_IB_ACCESS_LOCAL_WRITE
+            | match direction {
+                Direction::ToDevice => bindings::ib_access_flags_IB_ACCESS_REMOTE_READ,
+                Direction::FromDevice => bindings::ib_access_flags_IB_ACCESS_REMOTE_WRITE,
+            };
+        mr.invalidated.store(false, Relaxed);
+        mr.inv.store(0, Relaxed);
+        let wr = mr.reg_wr.get();
+        // SAFETY: The mutex is held and no work request of this region is in flight.
+        unsafe {
+            *wr = bindings::ib_reg_wr::default();
+            (*wr).wr.opcode = bindings::ib_wr_opcode_IB_WR_REG_MR;
+            set_cqe(wr.cast(), mr.ticket.get());
+            (*wr).mr = raw;
+            (*wr).key = rkey;
+            (*wr).access = access as i32;
+            *mr.remote.get() = RemoteBuffer { offset: iova, token: rkey, length: u32::try_from(length).map_err(|_| EINVAL)? };
+        }
+        // Published before the post: the peer can only learn the key later.
+        mr.key.store(rkey, Release);
+        hw.live = true;
+        let first = wr.cast::<bindings::ib_send_wr>();
+        // SAFETY: One work request; the region stays in the pool's list until the QP is destroyed.
+        let posted = unsafe {
+            self.verbs().post(first, first, 1, u32::MAX, false, |seq| (*mr.ticket.get()).seq = seq)
+        };
+        if let Err(refused) = posted {
+            if refused.posted == 0 {
+                hw.live = false;
+                mr.key.store(0, Relaxed);
+                self.unmap(hw);
+            }
+            return Err(refused.error);
+        }
+        Ok(())
+    }
+
+    fn unmap(&self, hw: &mut Hardware) {
+        unmap(self.verbs().device(), hw);
+    }
+
+    /// The peer invalidated `key`. Returns whether it was one of ours that was valid. Softirq.
+    pub fn remote_invalidated(&self, key: u32) -> bool {
+        let lists = self.lists.lock();
+        for mr in lists.all.iter() {
+            if key != 0 && mr.key.load(Relaxed) == key {
+                return !mr.invalidated.xchg(true, Full);
+            }
+        }
+        false
+    }
+
+    /// Ends a registration: afterwards the peer cannot reach the memory, and for reads the CPU sees the data. Sleeps, uninterruptibly.
+    ///
+    /// Fails if the key could not be proven dead here; the caller then waits for
+    /// [`Mr::wait_gone`] without holding on to the endpoint.
+    pub fn deregister(&self, ctx: &ProcessCtx, mr: &Arc<Mr>) -> Result {
+        let mut guard = mr.hw.lock();
+        let Some(hw) = (*guard).as_mut() else { return Ok(()) };
+        if hw.live && !mr.invalidated.load(Acquire) {
+            self.local_invalidate(ctx, mr, hw)?;
+        }
+        hw.live = false;
+        mr.key.store(0, Relaxed);
+        self.unmap(hw);
+        if hw.sg.len() > KEEP_SG {
+            hw.sg = KVVec::new();
+        }
+        drop(guard);
+        self.put(mr.clone());
+        Ok(())
+    }
+
+    fn local_invalidate(&self, ctx: &ProcessCtx, mr: &Mr, hw: &mut Hardware) -> Result {
+        let wr = mr.inv_wr.get();
+        mr.inv.store(1, Relaxed);
+        // SAFETY: The mutex is held; the REG of this region is the only other user of the ticket, and its `seq` only grows.
+        let posted = unsafe {
+            *wr = bindings::ib_send_wr::default();
+            (*wr).opcode = bindings::ib_wr_opcode_IB_WR_LOCAL_INV;
+            set_cqe(wr, mr.ticket.get());
+            set_invalidate(wr, (*hw.mr.as_ptr()).rkey);
+            self.verbs().post(wr, wr, 1, u32::MAX, true, |seq| (*mr.ticket.get()).seq = seq)
+        };
+        if let Err(refused) = posted {
+            return Err(refused.error);
+        }
+        let done = mr.waiters.wait(ctx, Mode::Uninterruptible, Some(time::jiffies(INVALIDATE_MS)), || {
+            (mr.inv.load(Acquire) >= 2).then_some(())
+        });
+        match done {
+            Outcome::Ready(()) if mr.inv.load(Acquire) == 2 => Ok(()),
+            Outcome::Ready(()) => Err(ENOTCONN),
+            _ => {
+                self.verbs().fault(Fault::Stuck);
+                Err(ETIMEDOUT)
+            }
+        }
+    }
+
+    /// Turns every region into a shell: deregisters it and releases its mapping. The QP is destroyed. Sleeps.
+    pub(crate) fn destroy_all(&self, _ctx: &ProcessCtx, device: *mut bindings::ib_device) {
+        // The list keeps the regions themselves until the pool is dropped.
+        let mut at = 0;
+        loop {
+            let Some(mr) = self.lists.lock().all.get(at).cloned() else { break };
+            at += 1;
+            if let Some(mut hw) = mr.hw.lock().take() {
+                // SAFETY: No work request refers to it: the QP is gone.
+                unsafe { bindings::ib_dereg_mr_user(hw.mr.as_ptr(), core::ptr::null_mut()) };
+                unmap(device, &mut hw);
+            }
+            crate::account(-(core::mem::size_of::<Mr>() as i64));
+            mr.key.store(0, Relaxed);
+            mr.gone.store(true, Release);
+            mr.waiters.wake_all();
+        }
+        self.lists.lock().free.clear();
+    }
+}
+
+fn unmap(device: *mut bindings::ib_device, hw: &mut Hardware) {
+    if hw.mapped > 0 {
+        // SAFETY: Mapped with the same device, list and direction.
+        unsafe { bindings::smbd_dma_unmap_sg(device, hw.sg.as_mut_ptr(), hw.mapped, hw.direction.raw()) };
+        hw.mapped = 0;
+    }
+}
+
+impl Mr {
+    /// What the peer needs to reach the region, or `None` if it is not registered (any more). Sleeps.
+    pub fn remote_buffer(&self, _ctx: &ProcessCtx) -> Option<RemoteBuffer> {
+        let guard = self.hw.lock();
+        // SAFETY: The mutex is held.
+        (*guard).as_ref().filter(|hw| hw.live).map(|_| unsafe { *self.remote.get() })
+    }
+
+    /// Waits until the region is a shell: its connection's QP is destroyed, its key dead and its mapping released. Sleeps, uninterruptibly; the
+    /// caller must not hold a permit for the endpoint.
+    pub fn wait_gone(&self, ctx: &ProcessCtx) {
+        self.waiters.wait(ctx, Mode::Uninterruptible, None, || self.gone.load(Acquire).then_some(()));
+    }
+}
+
+/// A LOCAL_INV completed, or a REG failed. Softirq.
+///
+/// # Safety
+///
+/// `ticket` is that of an [`Mr`].
+unsafe fn completed(ticket: *mut Ticket, wc: &bindings::ib_wc) {
+    // SAFETY: By the safety requirement; the pool's list keeps the region until the QP is destroyed. `UnsafeCell<Ticket>` is laid out as `Ticket`.
+    let (mr, seq) = unsafe {
+        let mr: *const Mr = container_of!(ticket.cast::<core::cell::UnsafeCell<Ticket>>(), Mr, ticket);
+        (ArcBorrow::<Mr>::from_raw(mr), (*ticket).seq)
+    };
+    let outcome = match wc_result(wc) {
+        Ok(()) => {
+            (mr.finish)(mr.verbs, seq);
+            // A REG that the ledger had signalled says nothing about the invalidation.
+            if wc.opcode != bindings::ib_wc_opcode_IB_WC_LOCAL_INV {
+                return;
+            }
+            2
+        }
+        Err(error) => {
+            (mr.fault)(mr.verbs, Fault::Registration(error));
+            3
+        }
+    };
+    if mr.inv.load(Acquire) == 1 {
+        mr.inv.store(outcome, Release);
+        mr.waiters.wake_all();
+    }
+}
+
+fn verbs_fault<O: Owner>(verbs: *const (), fault: Fault) {
+    // SAFETY: Called from completions, while the endpoint's `Verbs` exists.
+    unsafe { &*verbs.cast::<Verbs<O>>() }.fault(fault);
+}
+
+fn verbs_finish<O: Owner>(verbs: *const (), seq: u32) {
+    // SAFETY: As above.
+    unsafe { &*verbs.cast::<Verbs<O>>() }.finish(seq);
+}

@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Send slots: DMA-mapped buffers that messages are copied into, recycled in the order of the send queue.
+
+use crate::{
+    chunk::{Chunk, Direction},
+    cqe::{set_cqe, set_invalidate, wc_result, Ticket},
+    endpoint::{Fault, Owner},
+    verbs::{Refused, Verbs},
+};
+use core::{cell::UnsafeCell, mem::ManuallyDrop, num::NonZeroU16};
+use kernel::{
+    container_of, new_mutex, new_spinlock_irq,
+    prelude::*,
+    sync::{Mutex, SetOnce, SpinLockIrq},
+};
+use smbdirect_kext::{bindings, ctx::ProcessCtx};
+
+/// Slots added at once, beyond the first chunk.
+const CHUNK_ORDER: u32 = 3;
+/// "No slot" in the lists.
+const NONE: u16 = u16::MAX;
+
+/// Bookkeeping of a slot. Who may touch it follows the slot: its [`SendSlot`] handle, or the ring's lock while it is free or in flight.
+#[repr(C)]
+struct Meta<O: Owner> {
+    ticket: Ticket,
+    ring: *const SendRing<O>,
+    wr: bindings::ib_send_wr,
+    sge: bindings::ib_sge,
+    /// Next in the free list or in the list of those in flight.
+    next: u16,
+    index: u16,
+    /// Held by nobody, to be taken back with `unpark`.
+    parked: bool,
+}
+
+/// One allocation of slots.
+struct Block<O: Owner> {
+    memory: Chunk,
+    metas: KVec<UnsafeCell<Meta<O>>>,
+}
+
+/// Lists of slots by index.
+struct Lists {
+    free: u16,
+    free_count: u16,
+    flight_head: u16,
+    flight_tail: u16,
+    total: u16,
+    /// Somebody waits for a slot.
+    wanted: bool,
+}
+
+/// The send slots of a connection.
+///
+/// # Invariants
+///
+/// * A slot is either free, or held by exactly one [`SendSlot`], or in flight; the first and the last are in `lists`.
+/// * Blocks are only added; their metadata does not move.
+/// * The ring is dropped only after the QP was destroyed, and `verbs` points to the endpoint's `Verbs`, which outlives every post.
+#[pin_data]
+pub struct SendRing<O: Owner> {
+    #[pin]
+    lists: SpinLockIrq<Lists>,
+    #[pin]
+    grow: Mutex<()>,
+    blocks: [SetOnce<Block<O>>; MAX_BLOCKS],
+    verbs: *const Verbs<O>,
+    size: usize,
+    max: u16,
+    per_block: NonZeroU16,
+}
+
+/// Blocks a ring can have.
+const MAX_BLOCKS: usize = 16;
+
+// SAFETY: Slots are handed out exclusively (type invariants), lists are locked.
+unsafe impl<O: Owner> Send for SendRing<O> {}
+// SAFETY: As above.
+unsafe impl<O: Owner> Sync for SendRing<O> {}
+
+/// Exclusive use of a free slot. Dropping it gives the slot back.
+///
+/// # Invariants
+///
+/// `index` is a slot of `ring` that is in no list and has no other handle.
+pub struct SendSlot<'a, O: Owner> {
+    ring: &'a SendRing<O>,
+    index: u16,
+}
+
+impl<O: Owner> SendRing<O> {
+    /// An empty ring of up to `max` slots of `size` bytes.
+    ///
+    /// # Safety
+    ///
+    /// `verbs` outlives every use of the ring but its drop, and the ring is dropped after the QP was destroyed.
+    pub(crate) unsafe fn new(verbs: *const Verbs<O>, size: usize, max: u16) -> Result<Pin<KBox<Self>>> {
+        let stride = crate::chunk::stride(size);
+        let per_block = crate::chunk::slots_in(CHUNK_ORDER, stride);
+        KBox::pin_init(
+            pin_init!(Self {
+                lists <- new_spinlock_irq!(
+                    Lists { free: NONE, free_count: 0, flight_head: NONE, flight_tail: NONE, total: 0, wanted: false },
+                    "smbdirect::SendRing::lists"
+                ),
+                grow <- new_mutex!((), "smbdirect::SendRing::grow"),
+                blocks: [const { SetOnce::new() }; MAX_BLOCKS],
+                verbs,
+                size,
+                max: max.min(u16::try_from(per_block.saturating_mul(MAX_BLOCKS)).unwrap_or(u16::MAX - 1)),
+                per_block: NonZeroU16::new(u16::try_from(per_block).unwrap_or(u16::MAX)).unwrap_or(NonZeroU16::MIN),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    fn verbs(&self) -> &Verbs<O> {
+        // SAFETY: By the type invariants.
+        unsafe { &*self.verbs }
+    }
+
+    /// Adds about `wanted` slots. Fails with `-ENOSPC` when the ring has its maximum. Sleeps.
+    pub fn grow(&self, _ctx: &ProcessCtx, wanted: u16) -> Result {
+        let _one = self.grow.lock();
+        let total = self.lists.lock().total;
+        let wanted = wanted.min(self.max.saturating_sub(total)).min(self.per_block.get());
+        if wanted == 0 {
+            return Err(ENOSPC);
+        }
+        // The index of a slot names its block only if all blocks but the first of a ring have the same number of slots; so blocks are
+        // numbered by a fixed stride and a short block leaves its tail unused.
+        let number = self.blocks.iter().position(|b| b.as_ref().is_none()).ok_or(ENOSPC)?;
+        let base = u16::try_from(number).map_err(|_| ENOSPC)?.saturating_mul(self.per_block.get());
+        // SAFETY: The device is pinned by the endpoint's cm_id, which outlives the ring.
+        let memory = unsafe {
+            Chunk::new(self.verbs().device(), self.size, usize::from(wanted), CHUNK_ORDER, Direction::ToDevice)?
+        };
+        let slots = memory.slots().min(usize::from(self.per_block.get()));
+        let mut metas = KVec::with_capacity(slots, GFP_KERNEL)?;
+        for i in 0..slots {
+            let sge = bindings::ib_sge { addr: memory.slot_dma(i), length: 0, lkey: self.verbs().lkey() };
+            metas.push(
+                UnsafeCell::new(Meta {
+                    ticket: Ticket::new(sent::<O>),
+                    ring: self,
+                    wr: bindings::ib_send_wr { num_sge: 1, ..Default::default() },
+                    sge,
+                    next: NONE,
+                    index: base + i as u16,
+                    parked: false,
+                }),
+                GFP_KERNEL,
+            )?;
+        }
+        crate::account((slots * core::mem::size_of::<Meta<O>>()) as i64);
+        let block = self.blocks.get(number).ok_or(ENOSPC)?;
+        block.populate(Block { memory, metas });
+        let mut lists = self.lists.lock();
+        for i in (0..slots).rev() {
+            let index = base + i as u16;
+            // SAFETY: New slots have no handle; the list lock is held.
+            unsafe { (*self.meta(index)).next = lists.free };
+            lists.free = index;
+        }
+        lists.free_count += slots as u16;
+        lists.total += slots as u16;
+        Ok(())
+    }
+
+    /// Address of the metadata of a slot that exists.
+    fn meta(&self, index: u16) -> *mut Meta<O> {
+        let (block, at) = self.locate(index);
+        match block.and_then(|b| b.metas.get(at)) {
+            Some(meta) => meta.get(),
+            None => core::ptr::null_mut(),
+        }
+    }
+
+    fn locate(&self, index: u16) -> (Option<&Block<O>>, usize) {
+        let number = usize::from(index / self.per_block);
+        (self.blocks.get(number).and_then(|b| b.as_ref()), usize::from(index % self.per_block))
+    }
+
+    /// A free slot, or `None`; if `wait` is set the owner is told when one becomes free. Any context.
+    #[inline]
+    pub fn alloc(&self, wait: bool) -> Option<SendSlot<'_, O>> {
+        let mut lists = self.lists.lock();
+        let index = lists.free;
+        if index == NONE {
+            lists.wanted |= wait;
+            return None;
+        }
+        // SAFETY: A free slot's metadata belongs to the lists, whose lock is held.
+        lists.free = unsafe { (*self.meta(index)).next };
+        lists.free_count -= 1;
+        // INVARIANT: Just taken out of the free list.
+        Some(SendSlot { ring: self, index })
+    }
+
+    /// Takes back a slot that was parked. `None` if it is not.
+    pub fn unpark(&self, index: u16) -> Option<SendSlot<'_, O>> {
+        let _lists = self.lists.lock();
+        let meta = self.meta(index);
+        if meta.is_null() {
+            return None;
+        }
+        // SAFETY: The flag is only accessed with the lock held.
+        let parked = unsafe { core::mem::take(&mut (*meta).parked) };
+        // INVARIANT: A parked slot is in no list and its handle was given up by `park`; the flag was cleared under the lock.
+        parked.then_some(SendSlot { ring: self, index })
+    }
+
+    /// Slots that exist, and those that are free.
+    pub fn counts(&self) -> (u16, u16) {
+        let lists = self.lists.lock();
+        (lists.total, lists.free_count)
+    }
+
+    /// Whether a slot is free.
+    pub fn has_free(&self) -> bool {
+        self.lists.lock().free != NONE
+    }
+
+    /// Slots that the hardware has, or that are being filled.
+    pub fn in_flight(&self) -> u16 {
+        let lists = self.lists.lock();
+        lists.total - lists.free_count
+    }
+
+    /// Whether the ring may still grow.
+    pub fn can_grow(&self) -> bool {
+        self.lists.lock().total < self.max && self.blocks.iter().any(|b| b.as_ref().is_none())
+    }
+
+    /// See [`Chain::post`].
+    fn post(&self, chain: &mut Chain<'_, O>, signal: bool) -> Result {
+        let count = chain.len;
+        if count == 0 {
+            return Ok(());
+        }
+        let total = u32::from(self.lists.lock().total);
+        let indices = chain.slots;
+        let mut previous: *mut Meta<O> = core::ptr::null_mut();
+        for &index in indices.iter().take(count) {
+            let meta = self.meta(index);
+            // SAFETY: The chain holds the slots exclusively.
+            unsafe {
+                (*meta).wr.next = core::ptr::null_mut();
+                (*meta).wr.sg_list = core::ptr::addr_of_mut!((*meta).sge);
+                set_cqe(core::ptr::addr_of_mut!((*meta).wr), core::ptr::addr_of_mut!((*meta).ticket));
+                (*meta).wr.send_flags = 0;
+                if !previous.is_null() {
+                    (*previous).wr.next = core::ptr::addr_of_mut!((*meta).wr);
+                }
+            }
+            previous = meta;
+        }
+        // From here on the slots belong to the lists again.
+        chain.len = 0;
+        let first = self.meta(indices[0]);
+        // SAFETY: The chain is well-formed; its slots stay in the ring, which outlives the QP.
+        let result = unsafe {
+            self.verbs().post(
+                core::ptr::addr_of_mut!((*first).wr),
+                core::ptr::addr_of_mut!((*previous).wr),
+                count as u32,
+                (total / 4).max(1),
+                signal,
+                |last| self.launch(indices.get(..count).unwrap_or(&[]), last),
+            )
+        };
+        match result {
+            Ok(()) => Ok(()),
+            Err(Refused { posted, error }) => {
+                self.land_tail(indices.get(..count).unwrap_or(&[]), posted as usize, error == EAGAIN && posted == 0);
+                Err(error)
+            }
+        }
+    }
+
+    /// Enters slots into the list of those in flight; `last` is the sequence number of the last.
+    fn launch(&self, indices: &[u16], last: u32) {
+        let mut lists = self.lists.lock();
+        let count = indices.len() as u32;
+        for (i, &index) in (1u32..).zip(indices) {
+            let tail = lists.flight_tail;
+            // SAFETY: In no list and without a handle; the lock is held.
+            unsafe {
+                (*self.meta(index)).next = NONE;
+                (*self.meta(index)).ticket.seq = last.wrapping_sub(count - i);
+            }
+            if tail == NONE {
+                lists.flight_head = index;
+            } else {
+                // SAFETY: A slot in flight; the lock is held.
+                unsafe { (*self.meta(tail)).next = index };
+            }
+            lists.flight_tail = index;
+        }
+    }
+
+    /// Frees the slots of a chain of which only the first `posted` were posted. `unlaunched` says that the ledger refused it, so that they never
+    /// were in flight.
+    fn land_tail(&self, indices: &[u16], posted: usize, unlaunched: bool) {
+        let mut lists = self.lists.lock();
+        if !unlaunched {
+            // They are the newest in flight: cut the list behind the last posted one.
+            let Some(&first_bad) = indices.get(posted) else { return };
+            let mut before = NONE;
+            let mut at = lists.flight_head;
+            while at != NONE && at != first_bad {
+                before = at;
+                // SAFETY: A slot in flight; the lock is held.
+                at = unsafe { (*self.meta(at)).next };
+            }
+            lists.flight_tail = before;
+            if before == NONE {
+                lists.flight_head = NONE;
+            } else {
+                // SAFETY: As above.
+                unsafe { (*self.meta(before)).next = NONE };
+            }
+        }
+        for &index in indices.iter().skip(posted) {
+            self.push_free(&mut lists, index);
+        }
+    }
+
+    fn push_free(&self, lists: &mut Lists, index: u16) {
+        // SAFETY: The slot was just taken out of the other list or its handle is being dropped; the lock is held.
+        unsafe { (*self.meta(index)).next = lists.free };
+        lists.free = index;
+        lists.free_count += 1;
+    }
+
+    /// Everything in flight up to `seq` is done. Returns whether somebody waits for a slot. Softirq.
+    fn land(&self, seq: u32) -> bool {
+        let mut lists = self.lists.lock();
+        while lists.flight_head != NONE {
+            let index = lists.flight_head;
+            // SAFETY: A slot in flight; the lock is held.
+            let (slot_seq, next) = unsafe { ((*self.meta(index)).ticket.seq, (*self.meta(index)).next) };
+            if (seq.wrapping_sub(slot_seq) as i32) < 0 {
+                break;
+            }
+            lists.flight_head = next;
+            if next == NONE {
+                lists.flight_tail = NONE;
+            }
+            self.push_free(&mut lists, index);
+        }
+        core::mem::take(&mut lists.wanted)
+    }
+}
+
+impl<O: Owner> Drop for Block<O> {
+    fn drop(&mut self) {
+        crate::account(-((self.metas.len() * core::mem::size_of::<Meta<O>>()) as i64));
+    }
+}
+
+impl<'a, O: Owner> SendSlot<'a, O> {
+    /// The slot's memory.
+    #[inline]
+    pub fn buffer(&mut self) -> &mut [u8] {
+        let (block, at) = self.ring.locate(self.index);
+        match block {
+            // SAFETY: By the type invariants nobody else touches the slot; `size` bytes are in the chunk.
+            Some(block) => unsafe { core::slice::from_raw_parts_mut(block.memory.slot(at), self.ring.size) },
+            None => &mut [],
+        }
+    }
+
+    /// Gives the handle up but not the slot: [`SendRing::unpark`] with the returned number takes it back.
+    pub fn park(self) -> u16 {
+        let this = ManuallyDrop::new(self);
+        let _lists = this.ring.lists.lock();
+        // SAFETY: The slot is ours; the flag is only accessed with the lock held.
+        unsafe { (*this.ring.meta(this.index)).parked = true };
+        this.index
+    }
+
+    /// Makes the slot a message of its first `len` bytes, to be sent with invalidation of `invalidate` at the peer if given.
+    #[inline]
+    fn seal(&mut self, len: usize, invalidate: Option<u32>) {
+        let len = len.min(self.ring.size);
+        let meta = self.ring.meta(self.index);
+        // SAFETY: By the type invariants the metadata is ours.
+        unsafe {
+            (*meta).sge.length = len as u32;
+            match invalidate {
+                Some(key) => {
+                    (*meta).wr.opcode = bindings::ib_wr_opcode_IB_WR_SEND_WITH_INV;
+                    set_invalidate(core::ptr::addr_of_mut!((*meta).wr), key);
+                }
+                None => (*meta).wr.opcode = bindings::ib_wr_opcode_IB_WR_SEND,
+            }
+        }
+        if let (Some(block), at) = self.ring.locate(self.index) {
+            block.memory.sync_for_device(at, len);
+        }
+    }
+}
+
+impl<O: Owner> Drop for SendSlot<'_, O> {
+    fn drop(&mut self) {
+        let mut lists = self.ring.lists.lock();
+        self.ring.push_free(&mut lists, self.index);
+    }
+}
+
+/// Most slots in a chain.
+const CHAIN: usize = 16;
+
+/// Filled slots in order, to be posted together.
+///
+/// # Invariants
+///
+/// The first `len` indices are slots of `ring` that no list and no handle has.
+pub struct Chain<'a, O: Owner> {
+    ring: &'a SendRing<O>,
+    slots: [u16; CHAIN],
+    len: usize,
+}
+
+impl<'a, O: Owner> Chain<'a, O> {
+    /// Most slots in a chain.
+    pub const MAX: usize = CHAIN;
+
+    /// An empty chain.
+    pub fn new(ring: &'a SendRing<O>) -> Self {
+        Self { ring, slots: [NONE; CHAIN], len: 0 }
+    }
+
+    /// How many slots it has.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether it can take no more.
+    pub fn is_full(&self) -> bool {
+        self.len == Self::MAX
+    }
+
+    /// Posts the slots in order, as one chain of work requests; the chain is empty afterwards. Any context.
+    ///
+    /// The slots go back to the ring when the hardware is done with them, or at once if they were not posted. `signal` asks for a completion of the
+    /// last one, so that the ring is known to be empty soon.
+    pub fn post(&mut self, signal: bool) -> Result {
+        self.ring.post(self, signal)
+    }
+
+    /// Appends a slot whose first `len` bytes are a message. A slot pushed onto a full chain is dropped (callers test [`is_full`](Self::is_full)).
+    pub fn push(&mut self, mut slot: SendSlot<'a, O>, len: usize, invalidate: Option<u32>) {
+        slot.seal(len, invalidate);
+        if let Some(place) = self.slots.get_mut(self.len) {
+            // INVARIANT: The handle is forgotten, the index is ours.
+            *place = ManuallyDrop::new(slot).index;
+            self.len += 1;
+        }
+    }
+}
+
+impl<O: Owner> Drop for Chain<'_, O> {
+    fn drop(&mut self) {
+        let mut lists = self.ring.lists.lock();
+        for &index in self.slots.iter().take(self.len) {
+            self.ring.push_free(&mut lists, index);
+        }
+    }
+}
+
+/// A send completed (or, signalled or not, failed). Softirq.
+///
+/// # Safety
+///
+/// `ticket` is that of a slot's metadata.
+unsafe fn sent<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
+    // SAFETY: By the safety requirement. The ring outlives the QP.
+    let (ring, seq) = unsafe {
+        let meta: *mut Meta<O> = container_of!(ticket, Meta<O>, ticket);
+        (&*(*meta).ring, (*ticket).seq)
+    };
+    let verbs = ring.verbs();
+    verbs.finish(seq);
+    let wanted = ring.land(seq);
+    match wc_result(wc) {
+        Ok(()) if wanted => O::send_space(verbs.owner.as_arc_borrow()),
+        Ok(()) => {}
+        Err(error) => verbs.fault(Fault::Send(error)),
+    }
+}

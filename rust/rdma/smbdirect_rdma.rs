@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe RDMA: connection manager ids, queue pairs, posted buffers, memory registrations, RDMA read and write.
+//!
+//! This crate knows nothing of SMB Direct. All `unsafe` that verbs need is here; the transport on top is written without.
+//! `Documentation/rdma-abstractions.md` lists the invariants.
+//!
+//! ```text
+//! Endpoint<O> ── CmId<O>            the id pins the device; destroyed last
+//!             ├─ Verbs<O>           PD, CQ, QP; the send queue's ledger
+//!             ├─ SendRing<O>        DMA-mapped send slots, in the ledger's order
+//!             ├─ RecvPool<O>        DMA-mapped receive slots
+//!             ├─ MrPool             fast-registration MRs (client)
+//!             └─ half-posted RDMA read/write batches
+//! ```
+//!
+//! `O: Owner` is the object that gets the callbacks (the transport's socket). The endpoint holds an `Arc` of it, and the owner holds the
+//! endpoint behind a gate; dropping the endpoint quiesces the hardware and breaks the cycle.
+
+/// Prefix of the kernel log lines of this crate (the printing macros look for it in the crate root).
+const __LOG_PREFIX: &[u8] = b"smbdirect\0";
+
+pub mod addr;
+pub mod chunk;
+pub mod client;
+pub mod cm;
+pub mod cqe;
+pub mod device;
+pub mod endpoint;
+pub mod mr;
+pub mod recv_pool;
+pub mod rw;
+pub mod send_ring;
+pub mod verbs;
+
+pub use endpoint::{Endpoint, Fault, Owner};
+
+/// Bytes of memory that this crate's objects hold now, over all connections (buffers, metadata, scatterlists; not what a provider
+/// allocates for its queues).
+pub static MEMORY: kernel::sync::atomic::Atomic<i64> = kernel::sync::atomic::Atomic::new(0);
+
+/// Counts `bytes` of memory held (or given back, if negative) in [`MEMORY`].
+pub fn account(bytes: i64) {
+    MEMORY.add(bytes, kernel::sync::atomic::Relaxed);
+}

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Protection domain, completion queue and queue pair of one connection, and the ledger of its send queue.
+//!
+//! C header: [`include/rdma/ib_verbs.h`](srctree/include/rdma/ib_verbs.h)
+
+use crate::{
+    cm::CmId,
+    endpoint::{Fault, Owner},
+};
+use kernel::{
+    error::{from_err_ptr, to_result},
+    ffi::c_void,
+    new_spinlock_irq,
+    prelude::*,
+    sync::{Arc, ArcBorrow, SpinLockIrq},
+};
+use smbdirect_kext::{bindings, ctx::ProcessCtx};
+
+/// How large to make the queues.
+#[derive(Clone, Copy)]
+pub struct QueueSizes {
+    /// Receives posted at once, at most.
+    pub recv: u32,
+    /// Sends in flight at once, at most.
+    pub send: u32,
+    /// Entries for RDMA reads and writes.
+    pub rw: u32,
+    /// MRs that `rdma_rw` may use (0 where the device needs none).
+    pub rw_mrs: u32,
+    /// Client registrations; each takes a REG and an INV entry.
+    pub mrs: u32,
+}
+
+/// Entries of every queue that only `ib_drain_qp` uses.
+const DRAIN: u32 = 1;
+
+/// The ledger of the send queue: what is posted, and up to where the hardware has finished.
+///
+/// Sequence numbers wrap; only differences are used.
+pub(crate) struct Ledger {
+    depth: u32,
+    posted: u32,
+    finished: u32,
+    signalled: u32,
+}
+
+impl Ledger {
+    fn in_flight(&self) -> u32 {
+        self.posted.wrapping_sub(self.finished)
+    }
+
+    /// Whether `n` more entries fit.
+    pub(crate) fn fits(&self, n: u32) -> bool {
+        n <= self.depth.saturating_sub(self.in_flight())
+    }
+
+    /// Whether the next `n` entries must end signalled, lest too much of the queue (or of a resource with `every` entries) wait for a completion that
+    /// nobody asked for.
+    pub(crate) fn must_signal(&self, n: u32, every: u32) -> bool {
+        let unsignalled = self.posted.wrapping_sub(self.signalled).saturating_add(n);
+        unsignalled >= every.min(self.depth / 4).max(1)
+    }
+
+    /// Takes `n` entries; returns the sequence number of the last.
+    pub(crate) fn take(&mut self, n: u32, signalled: bool) -> u32 {
+        self.posted = self.posted.wrapping_add(n);
+        if signalled {
+            self.signalled = self.posted;
+        }
+        self.posted
+    }
+
+    /// Gives back the last `n` entries, which were refused by the driver. Their signal, if any, is forgotten with them.
+    pub(crate) fn untake(&mut self, n: u32) {
+        self.posted = self.posted.wrapping_sub(n);
+        self.signalled = self.posted;
+    }
+
+    /// Everything up to `seq` has finished: the send queue completes in order.
+    pub(crate) fn finish(&mut self, seq: u32) {
+        if (seq.wrapping_sub(self.finished) as i32) > 0 {
+            self.finished = seq;
+        }
+    }
+}
+
+/// A protection domain; freed when the last of the objects in it is.
+///
+/// # Invariants
+///
+/// `raw` is valid; the device is pinned by the endpoint's cm_id, which outlives everything that holds this.
+pub(crate) struct Pd {
+    raw: *mut bindings::ib_pd,
+}
+
+// SAFETY: A protection domain is only a token to its users.
+unsafe impl Send for Pd {}
+// SAFETY: As above.
+unsafe impl Sync for Pd {}
+
+impl Pd {
+    fn new(device: *mut bindings::ib_device) -> Result<Arc<Self>> {
+        // SAFETY: The device is registered (the caller's cm_id is bound to it).
+        let raw = from_err_ptr(unsafe { bindings::__ib_alloc_pd(device, 0, c"smbdirect".as_char_ptr()) })?;
+        // INVARIANT: Allocated above. Dropped again if there is no memory for the `Arc`.
+        Ok(Arc::new(Self { raw }, GFP_KERNEL)?)
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut bindings::ib_pd {
+        self.raw
+    }
+}
+
+impl Drop for Pd {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant; QP and MRs held an `Arc` of this and are gone. Returns an error only for user objects.
+        unsafe { bindings::ib_dealloc_pd_user(self.raw, core::ptr::null_mut()) };
+    }
+}
+
+/// PD, CQ and QP of one connection.
+///
+/// # Invariants
+///
+/// * The pointers are valid from construction to drop, which destroys the QP, then frees the CQ, then lets go of the PD.
+/// * The cm_id `id` that the QP was made for outlives the value (the endpoint drops it later).
+/// * `owner` is kept alive as the QP's event context.
+#[pin_data(PinnedDrop)]
+pub struct Verbs<O: Owner> {
+    id: *mut bindings::rdma_cm_id,
+    qp: *mut bindings::ib_qp,
+    cq: *mut bindings::ib_cq,
+    pd: Arc<Pd>,
+    pub(crate) owner: Arc<O>,
+    #[pin]
+    pub(crate) sq: SpinLockIrq<Ledger>,
+    sizes: QueueSizes,
+}
+
+// SAFETY: Verbs objects may be used from every thread; the core and the providers lock them.
+unsafe impl<O: Owner> Send for Verbs<O> {}
+// SAFETY: As above.
+unsafe impl<O: Owner> Sync for Verbs<O> {}
+
+impl<O: Owner> Verbs<O> {
+    /// Makes PD, CQ and QP for an id that is bound to a device. Fails with `-EINVAL` if the device's limits are too small. Sleeps.
+    pub(crate) fn new(
+        _ctx: &ProcessCtx,
+        cm: &CmId<O>,
+        owner: Arc<O>,
+        sizes: QueueSizes,
+    ) -> Result<Pin<KBox<Self>>> {
+        let device = cm.device().ok_or(EINVAL)?;
+        let id = cm.as_ptr();
+        // Margin of a quarter: that much may be finished and not yet reported, because nothing after it was signalled.
+        let own = sizes.send.saturating_add(sizes.rw).saturating_add(sizes.mrs.saturating_mul(2));
+        let depth = own.saturating_add(own / 3).saturating_add(4);
+        let recv = sizes.recv.saturating_add(DRAIN);
+        // `rdma_rw` adds its own entries for the MRs it manages; they are in `rw` already, so the CQ has room for both.
+        // On iWARP, reads leave the send queue before they complete: up to 255 more completions can be outstanding.
+        let reads = if device.is_iwarp(cm.port()) { u32::from(u8::MAX) } else { 0 };
+        let cqe = depth
+            .saturating_add(DRAIN)
+            .saturating_add(recv)
+            .saturating_add(sizes.rw_mrs.saturating_mul(3))
+            .saturating_add(reads);
+        if depth.saturating_add(DRAIN) > device.max_qp_wr() || recv > device.max_qp_wr() || cqe > device.max_cqe() {
+            return Err(EINVAL);
+        }
+        let pd = Pd::new(device.as_ptr())?;
+        // SAFETY: The device is registered while `cm` is bound to it. One CQ for both queues: completions of a connection are then handled one after the other.
+        let raw_cq = from_err_ptr(unsafe {
+            bindings::__ib_alloc_cq_any(
+                device.as_ptr(),
+                core::ptr::null_mut(),
+                i32::try_from(cqe).map_err(|_| EINVAL)?,
+                bindings::ib_poll_context_IB_POLL_SOFTIRQ,
+                c"smbdirect".as_char_ptr(),
+            )
+        })?;
+        let cq_guard = kernel::types::ScopeGuard::new_with_data(raw_cq, |cq| {
+            // SAFETY: Allocated above, unused.
+            unsafe { bindings::ib_free_cq(cq) };
+        });
+        let mut attr = bindings::ib_qp_init_attr {
+            event_handler: Some(qp_event::<O>),
+            qp_context: Arc::as_ptr(&owner).cast_mut().cast(),
+            send_cq: raw_cq,
+            recv_cq: raw_cq,
+            cap: bindings::ib_qp_cap {
+                max_send_wr: depth + DRAIN,
+                max_recv_wr: recv,
+                max_send_sge: device.max_send_sge().min(MAX_SEND_SGE),
+                max_recv_sge: 1,
+                max_inline_data: 0,
+                max_rdma_ctxs: sizes.rw_mrs,
+            },
+            sq_sig_type: bindings::ib_sig_type_IB_SIGNAL_REQ_WR,
+            qp_type: bindings::ib_qp_type_IB_QPT_RC,
+            port_num: cm.port(),
+            ..Default::default()
+        };
+        // SAFETY: The id is bound to the device that PD and CQ belong to. The event context stays alive: `owner` is kept in the value.
+        to_result(unsafe { bindings::rdma_create_qp(id, pd.as_ptr(), &mut attr) })?;
+        // SAFETY: `rdma_create_qp` set it.
+        let qp = unsafe { (*id).qp };
+        let qp_guard = kernel::types::ScopeGuard::new_with_data(id, |id| {
+            // SAFETY: Created above.
+            unsafe { bindings::rdma_destroy_qp(id) };
+        });
+        let this = KBox::pin_init(
+            pin_init!(Self {
+                id,
+                qp,
+                cq: raw_cq,
+                pd,
+                owner,
+                sq <- new_spinlock_irq!(
+                    Ledger { depth, posted: 0, finished: 0, signalled: 0 },
+                    "smbdirect::Verbs::sq"
+                ),
+                sizes,
+            }),
+            GFP_KERNEL,
+        )?;
+        qp_guard.dismiss();
+        cq_guard.dismiss();
+        // INVARIANT: All three are ours now; `cm` outlives us by the caller's (the endpoint's) field order.
+        Ok(this)
+    }
+
+    pub(crate) fn qp(&self) -> *mut bindings::ib_qp {
+        self.qp
+    }
+
+    pub(crate) fn pd(&self) -> &Arc<Pd> {
+        &self.pd
+    }
+
+    pub(crate) fn device(&self) -> *mut bindings::ib_device {
+        // SAFETY: By the type invariants; a PD's device is set at allocation.
+        unsafe { (*self.pd.as_ptr()).device }
+    }
+
+    pub(crate) fn port(&self) -> u32 {
+        // SAFETY: By the type invariants.
+        unsafe { (*self.id).port_num }
+    }
+
+    pub(crate) fn lkey(&self) -> u32 {
+        // SAFETY: By the type invariants.
+        unsafe { (*self.pd.as_ptr()).local_dma_lkey }
+    }
+
+    /// SGEs a work request of this QP may have: for writes, and for reads.
+    pub(crate) fn max_sge(&self) -> (u32, u32) {
+        // SAFETY: By the type invariants.
+        unsafe { ((*self.qp).max_write_sge.max(1), (*self.qp).max_read_sge.max(1)) }
+    }
+
+    /// Reports a fault to the owner. Any context.
+    pub(crate) fn fault(&self, fault: Fault) {
+        O::fault(self.owner.as_arc_borrow(), fault);
+    }
+
+    /// The sizes the queues were made for.
+    pub fn sizes(&self) -> QueueSizes {
+        self.sizes
+    }
+
+    /// Posts a chain of `n` work requests whose tail is `tail`, under the ledger. Any context.
+    ///
+    /// `every` is the resource the entries come from (see [`Ledger::must_signal`]); `signal` demands a completion. `assign` is called with the sequence
+    /// number of the *last* entry before the driver sees the chain. Returns how many entries were posted if not all were.
+    ///
+    /// # Safety
+    ///
+    /// The chain is well-formed, ends in `tail` after `n` entries, and everything it refers to stays alive until its completion or the
+    /// destruction of the QP. `tail.wr_cqe` is null or points into a `Ticket`.
+    pub(crate) unsafe fn post(
+        &self,
+        first: *mut bindings::ib_send_wr,
+        tail: *mut bindings::ib_send_wr,
+        n: u32,
+        every: u32,
+        signal: bool,
+        assign: impl FnOnce(u32),
+    ) -> core::result::Result<(), Refused> {
+        let mut sq = self.sq.lock();
+        if !sq.fits(n) {
+            return Err(Refused { posted: 0, error: EAGAIN });
+        }
+        let signalled = signal || sq.must_signal(n, every);
+        // SAFETY: `tail` is valid by the safety requirement.
+        unsafe {
+            if signalled {
+                (*tail).send_flags |= bindings::ib_send_flags_IB_SEND_SIGNALED as i32;
+            } else {
+                (*tail).send_flags &= !(bindings::ib_send_flags_IB_SEND_SIGNALED as i32);
+            }
+        }
+        let seq = sq.take(n, signalled);
+        assign(seq);
+        let mut bad: *const bindings::ib_send_wr = core::ptr::null();
+        // SAFETY: By the safety requirement; `bad` is always passed, so a half-posted chain is told apart.
+        let ret = unsafe { bindings::smbd_post_send(self.qp, first, &mut bad) };
+        if ret == 0 {
+            return Ok(());
+        }
+        if bad.is_null() {
+            // The provider did not say: everything may have been posted.
+            return Err(Refused { posted: n, error: Error::from_errno(ret) });
+        }
+        let mut posted = 0;
+        let mut wr = first.cast_const();
+        while posted < n && !wr.is_null() && wr != bad {
+            posted += 1;
+            // SAFETY: Still a member of the chain.
+            wr = unsafe { (*wr).next };
+        }
+        sq.untake(n - posted);
+        Err(Refused { posted, error: Error::from_errno(ret) })
+    }
+
+    /// Records that everything up to `seq` finished. Softirq.
+    #[inline]
+    pub(crate) fn finish(&self, seq: u32) {
+        self.sq.lock().finish(seq);
+    }
+
+    /// Moves the QP to the error state, so that everything posted flushes. Sleeps.
+    pub fn set_error(&self, _ctx: &ProcessCtx) {
+        let mut attr = bindings::ib_qp_attr { qp_state: bindings::ib_qp_state_IB_QPS_ERR, ..Default::default() };
+        // SAFETY: By the type invariants. A failure leaves the drain in teardown to cope.
+        let _ = unsafe { bindings::ib_modify_qp(self.qp, &mut attr, bindings::ib_qp_attr_mask_IB_QP_STATE as i32) };
+    }
+
+    /// Waits until everything posted has completed. Nobody may post any more. Sleeps.
+    pub(crate) fn drain(&self, _ctx: &ProcessCtx) {
+        // SAFETY: By the type invariants; both queues have an entry reserved for it.
+        unsafe { bindings::ib_drain_qp(self.qp) };
+    }
+}
+
+#[pinned_drop]
+impl<O: Owner> PinnedDrop for Verbs<O> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariants: in this order, once, in process context (the endpoint's drop sleeps anyway).
+        unsafe {
+            bindings::rdma_destroy_qp(self.id);
+            bindings::ib_free_cq(self.cq);
+        }
+    }
+}
+
+/// Most SGEs asked for per send work request: enough to keep RDMA reads and writes of scattered pages short without making each entry of the
+/// send queue large.
+pub(crate) const MAX_SEND_SGE: u32 = 8;
+
+/// A chain that was not posted, or not wholly.
+pub struct Refused {
+    /// How many of its first entries the driver took.
+    pub posted: u32,
+    /// Why it took no more; `-EAGAIN` if the ledger refused before the driver was asked.
+    pub error: Error,
+}
+
+/// QP events. Driver context, possibly hard IRQ.
+unsafe extern "C" fn qp_event<O: Owner>(event: *mut bindings::ib_event, context: *mut c_void) {
+    // SAFETY: The context is the owner, which the `Verbs` keeps alive until the QP is destroyed.
+    let owner = unsafe { ArcBorrow::<O>::from_raw(context.cast_const().cast()) };
+    // SAFETY: The provider passes a valid event.
+    let kind = unsafe { (*event).event };
+    match kind {
+        bindings::ib_event_type_IB_EVENT_COMM_EST => O::data_before_established(owner),
+        bindings::ib_event_type_IB_EVENT_QP_FATAL
+        | bindings::ib_event_type_IB_EVENT_QP_REQ_ERR
+        | bindings::ib_event_type_IB_EVENT_QP_ACCESS_ERR
+        | bindings::ib_event_type_IB_EVENT_CQ_ERR
+        | bindings::ib_event_type_IB_EVENT_DEVICE_FATAL => O::fault(owner, Fault::QpEvent(kind)),
+        _ => {}
+    }
+}
