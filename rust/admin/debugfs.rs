@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What an administrator can see: `/sys/kernel/debug/smbdirect/{connections,stats}`.
+#![forbid(unsafe_code)]
+
+use crate::transport::{
+    stats::{Stats, LIVE, PAST},
+    Socket,
+};
+use core::fmt;
+use kernel::{
+    debugfs::{Scope, Writer},
+    prelude::*,
+    sync::{atomic::Relaxed, Arc},
+};
+
+/// The list of sockets, one paragraph each: a heading, then `name value` lines.
+struct Connections;
+
+/// Counters over all sockets, present and past, as `name value` lines.
+struct Totals;
+
+/// The files.
+pub(crate) struct Files {
+    connections: Connections,
+    totals: Totals,
+}
+
+impl Files {
+    /// Creates the directory; it vanishes with the value.
+    pub(crate) fn new() -> impl PinInit<Scope<Self>> {
+        Scope::dir(Self { connections: Connections, totals: Totals }, c"smbdirect", |files, dir| {
+            dir.read_only_file(c"connections", &files.connections);
+            dir.read_only_file(c"stats", &files.totals);
+        })
+    }
+}
+
+fn snapshot() -> Result<KVec<Arc<Socket>>> {
+    let mut copy = KVec::new();
+    loop {
+        let wanted = crate::SOCKETS.lock().len();
+        copy.reserve(wanted, GFP_KERNEL)?;
+        let sockets = crate::SOCKETS.lock();
+        if sockets.len() > copy.capacity() {
+            continue;
+        }
+        for socket in sockets.iter() {
+            let _ = copy.push_within_capacity(socket.clone());
+        }
+        return Ok(copy);
+    }
+}
+
+impl Writer for Connections {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, socket) in snapshot().map_err(|_| fmt::Error)?.iter().enumerate() {
+            describe(f, number, socket)?;
+        }
+        Ok(())
+    }
+}
+
+fn describe(f: &mut fmt::Formatter<'_>, number: usize, socket: &Socket) -> fmt::Result {
+    let status = socket.status.status();
+    write!(f, "connection {number} role {:?} status {}", socket.role(), status.name())?;
+    if let Some(peer) = socket.peer.as_ref() {
+        write!(f, " peer {peer}")?;
+    }
+    writeln!(f)?;
+    writeln!(f, "  age_msec {}", smbdirect_kext::time::now_ms().saturating_sub(socket.born))?;
+    if let Some(listener) = socket.listener.as_ref().filter(|_| socket.role() == crate::transport::socket::Role::Listener) {
+        let (children, ready) = listener.counts();
+        writeln!(f, "  not_accepted {children}\n  ready {ready}")?;
+    }
+    let link = socket.with_link_for_admin();
+    if let Some((send_credits, granted, posted, parked)) = link {
+        writeln!(
+            f,
+            "  send_credits {send_credits}\n  recv_credits_granted {granted}\n  recv_posted {posted}\n  recv_parked {parked}"
+        )?;
+    }
+    let p = socket.params.get();
+    writeln!(
+        f,
+        "  max_send_size {}\n  max_recv_size {}\n  max_read_write_size {}",
+        p.max_send_size, p.max_recv_size, p.max_read_write_size
+    )?;
+    let mut result = Ok(());
+    socket.stats.each(|name, value| {
+        if result.is_ok() {
+            result = writeln!(f, "  {name} {value}");
+        }
+    });
+    result
+}
+
+impl Writer for Totals {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sum = Stats::new();
+        sum.absorb(&PAST);
+        let sockets = snapshot().map_err(|_| fmt::Error)?;
+        let mut connected = 0;
+        for socket in sockets.iter() {
+            sum.absorb(&socket.stats);
+            connected += u32::from(socket.status.is_connected());
+        }
+        writeln!(f, "connections_active {connected}\nsockets {}", LIVE.load(Relaxed))?;
+        let shells = LIVE.load(Relaxed).max(0) as u64 * core::mem::size_of::<Socket>() as u64;
+        let buffers = smbdirect_rdma::MEMORY.load(Relaxed).max(0) as u64;
+        writeln!(f, "memory_bytes {}", shells + buffers)?;
+        let mut result = Ok(());
+        sum.each(|name, value| {
+            if result.is_ok() {
+                result = writeln!(f, "{name} {value}");
+            }
+        });
+        result
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SMB Direct (MS-SMBD) for the kernel's SMB server and client: `smbdirect.ko`.
+//!
+//! Start with `Documentation/architecture.md`. This file only puts the parts together.
+
+#[path = "abi/abi.rs"]
+mod abi;
+#[path = "admin/debugfs.rs"]
+mod debugfs;
+#[path = "transport/transport.rs"]
+mod transport;
+
+use kernel::{debugfs::Scope, global_lock, prelude::*, sync::Arc};
+use smbdirect_kext::work::{Installed, WorkQueue};
+use transport::Socket;
+
+module! {
+    type: Module,
+    name: "smbdirect",
+    authors: ["The smbdirect-rs authors"],
+    description: "SMB Direct (MS-SMBD): SMB3 over RDMA, in Rust",
+    license: "GPL",
+    alias: ["smbdirect-rust"],
+}
+
+global_lock! {
+    // SAFETY: Initialised by `Module::init`, before anything can make a socket.
+    pub(crate) unsafe(uninit) static SOCKETS: Mutex<KVec<Arc<Socket>>> = KVec::new();
+}
+
+/// The module. Fields are dropped in this order: first what administrators see, then the RDMA client, then the queues, which run what is still on them.
+#[pin_data]
+struct Module {
+    #[pin]
+    files: Scope<debugfs::Files>,
+    #[pin]
+    client: smbdirect_rdma::client::Registration,
+    work: Installed,
+    cleanup: Installed,
+}
+
+impl kernel::InPlaceModule for Module {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        // SAFETY: Called once, before anything uses it.
+        unsafe { SOCKETS.init() };
+        try_pin_init!(Self {
+            // SAFETY: Dropped at module exit, when no consumer has the module and no socket is left but those whose last work item is queued here.
+            cleanup: unsafe { transport::CLEANUP.install(WorkQueue::new(c"smbdirect-cleanup")?) },
+            // SAFETY: As above.
+            work: unsafe { transport::WORK.install(WorkQueue::new(c"smbdirect")?) },
+            client <- smbdirect_rdma::client::Registration::new(),
+            files <- debugfs::Files::new(),
+        })
+    }
+}

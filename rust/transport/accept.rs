@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The server's side of a connection, from its arrival to `accept`.
+//!
+//! Two stages: on arrival only a socket, a queue pair and one receive; everything else after a valid negotiate request.
+#![forbid(unsafe_code)]
+
+use super::{
+    connect::legacy_depths,
+    listen::Listener,
+    negotiate::FIRST_RECV,
+    params::Params,
+    socket::{Role, Socket},
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::Relaxed,
+        Arc, ArcBorrow,
+    },
+    time::Jiffies,
+};
+use smbdirect_core::lifecycle::{Event, Status};
+use smbdirect_kext::{
+    ctx::ProcessCtx,
+    log::{class, Level},
+    wait::{Mode, Outcome},
+};
+use smbdirect_rdma::{
+    cm::{CmId, ConnParam, ConnectRequest},
+    device::Device,
+    verbs::QueueSizes,
+    Endpoint,
+};
+
+/// Send slots of a connection, at most.
+pub(super) const SEND_SLOTS: u16 = 64;
+/// Send-queue entries for RDMA reads and writes of a server connection.
+const RW_ENTRIES: u32 = 128;
+/// MRs for RDMA reads where the device needs them.
+const RW_MRS: u32 = 16;
+
+/// Where the peer's view of depths is in a CM event (contract §5): what it serves, and what it will have outstanding.
+pub(super) fn negotiate_depths(params: &mut Params, peer_serves: u8, peer_issues: u8) {
+    if peer_serves != 0 {
+        params.initiator_depth = params.initiator_depth.min(u16::from(peer_serves));
+    }
+    if peer_issues != 0 {
+        params.responder_resources = params.responder_resources.min(u16::from(peer_issues));
+    }
+}
+
+/// Queue sizes of a connection, within what the device can do.
+pub(super) fn queue_sizes(params: &Params, device: Device<'_>, port: u32, client: bool) -> QueueSizes {
+    let mrs = if client { u32::from(params.responder_resources.max(1)) * 4 } else { 0 };
+    QueueSizes {
+        recv: u32::from(params.recv_credit_max) + 1,
+        send: u32::from(SEND_SLOTS),
+        rw: if client { 0 } else { RW_ENTRIES },
+        rw_mrs: if !client && device.rw_uses_mrs(port) { RW_MRS } else { 0 },
+        mrs,
+    }
+}
+
+impl Socket {
+    /// A peer wants to connect. In the handler of the listening id; the request is rejected unless it is adopted.
+    pub(super) fn arrival(this: ArcBorrow<'_, Self>, request: ConnectRequest<'_>) {
+        let ctx = ProcessCtx::enter();
+        let refuse = |why: &str| {
+            this.log(Level::Err, class::INCOMING, format_args!("connection request refused: {why}"));
+        };
+        let (Some(listener), Some(device)) = (this.listener.as_ref(), request.device()) else { return };
+        let mut params = this.params.get();
+        if Self::check_device(&params, device, request.port()).is_err() {
+            return refuse("the device cannot do what the port asks for");
+        }
+        let (initiator, responder) = request.event().depths();
+        let (mut peer_serves, mut peer_issues) = (initiator, responder);
+        let mut answer = None;
+        if device.is_iwarp(request.port()) {
+            if let Some((serves, issues)) = legacy_depths(request.event().private_data(), initiator, responder) {
+                (peer_serves, peer_issues) = (serves, issues);
+                answer = Some(());
+            }
+        }
+        params.initiator_depth =
+            params.initiator_depth.min(u16::try_from(device.max_qp_init_rd_atom()).unwrap_or(u16::MAX));
+        negotiate_depths(&mut params, peer_serves, peer_issues);
+        let sizes = queue_sizes(&params, device, request.port(), false);
+
+        let config = *this.config.lock();
+        let Ok(child) = Self::allocate(&ctx, Role::Server, config) else { return refuse("out of memory") };
+        child.params.set(&params);
+        child.listener.populate(listener.clone());
+        if let Some(addr) = request.peer_addr() {
+            child.peer.populate(addr);
+        }
+        child.read_depth.store(u32::from(params.initiator_depth), Relaxed);
+        if let Err(error) = listener.enter(&child) {
+            if error == EBUSY {
+                refuse("too many connections are in the handshake");
+            }
+            // No id was adopted: teardown only takes the socket out of the lists.
+            Self::fail(child.as_arc_borrow(), error);
+            return;
+        }
+        let cm = request.adopt(child.clone());
+        Self::begin_accept(child.as_arc_borrow(), &ctx, cm, sizes, answer.is_some());
+    }
+
+    /// Gives an adopted id its queue pair and accepts it in the CM. What fails here ends the child, not the listener.
+    pub(super) fn begin_accept(
+        child: ArcBorrow<'_, Self>,
+        ctx: &ProcessCtx,
+        cm: CmId<Socket>,
+        sizes: QueueSizes,
+        legacy: bool,
+    ) {
+        let params = child.params.get();
+        if let Err(endpoint) = child.endpoint.open(Endpoint::new(cm)) {
+            // Teardown came first. It waits for nobody, so this id must not be destroyed here, in its own handler: hand it on.
+            super::teardown::bury(endpoint);
+            return;
+        }
+        let result = (|| {
+            let endpoint = child.enter()?;
+            // The peer may not choose how long we wait for its acknowledgements: 4.096 us << 18 is about a second.
+            let _ = endpoint.cm().set_ack_timeout(18);
+            child.status.advance(Event::Arrived)?;
+            endpoint.make_verbs(ctx, child.into(), sizes, FIRST_RECV)?;
+            child.status.advance(Event::Begin)?;
+            Self::start_timer(child, u64::from(params.negotiate_timeout_msec));
+            let words = [u32::from(params.responder_resources), u32::from(params.initiator_depth)];
+            endpoint.cm().accept_in_handler(&ConnParam {
+                initiator_depth: params.initiator_depth as u8,
+                responder_resources: params.responder_resources as u8,
+                legacy: legacy.then(|| super::connect::legacy_bytes(words)),
+            })
+        })();
+        if let Err(error) = result {
+            child.log(
+                Level::Err,
+                class::INCOMING,
+                format_args!("accepting a connection failed (errno {})", error.to_errno()),
+            );
+            Self::fail(child, error);
+        }
+    }
+
+    /// Waits for a connection whose negotiate request was valid, at most `timeout` jiffies, and answers it (contract §2.9). Returns it and whether there
+    /// are no more. Sleeps, interruptibly.
+    ///
+    /// `-EINVAL`: this is no listening socket, or no longer. `-EAGAIN`: `timeout` is 0 and nobody is there. `-ETIMEDOUT`, `-ERESTARTSYS`.
+    pub(crate) fn accept(&self, ctx: &ProcessCtx, timeout: Jiffies) -> Result<(Arc<Socket>, bool)> {
+        let listener: &Arc<Listener> = match self.role() {
+            Role::Listener => self.listener.as_ref().ok_or(EINVAL)?,
+            _ => return Err(EINVAL),
+        };
+        let start = smbdirect_kext::time::now_ms();
+        loop {
+            if self.status.status() != Status::Listening || self.status.first_error().is_some() {
+                return Err(EINVAL);
+            }
+            if let Some((child, more)) = listener.take_ready() {
+                match Self::answer(child.as_arc_borrow(), ctx) {
+                    Ok(()) => return Ok((child, !more)),
+                    // It failed meanwhile; its own teardown runs.
+                    Err(_) => continue,
+                }
+            }
+            if timeout == 0 {
+                return Err(EAGAIN);
+            }
+            let waited = smbdirect_kext::time::jiffies(smbdirect_kext::time::now_ms().saturating_sub(start)) - 1;
+            let left = if timeout >= isize::MAX as Jiffies { None } else { Some(timeout.saturating_sub(waited)) };
+            if left == Some(0) {
+                return Err(ETIMEDOUT);
+            }
+            match listener.waiters().wait(ctx, Mode::Interruptible, left, || {
+                (self.status.first_error().is_some() || listener.poll_ready()).then_some(())
+            }) {
+                Outcome::Ready(()) => {}
+                Outcome::TimedOut => return Err(ETIMEDOUT),
+                Outcome::Interrupted => return Err(ERESTARTSYS),
+            }
+        }
+    }
+}

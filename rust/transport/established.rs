@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An established connection: what arrives, receives to post, empty messages, growth.
+#![forbid(unsafe_code)]
+
+use super::{
+    socket::{Role, Socket},
+    state::Established,
+    stats::{count, count_n},
+};
+use kernel::{prelude::*, sync::ArcBorrow};
+use smbdirect_core::{link::SendState, recv_queue::Segment, time::Millis};
+use smbdirect_kext::{
+    ctx::ProcessCtx,
+    log::{class, Level},
+    time::now_ms,
+};
+use smbdirect_rdma::{
+    recv_pool::{Received, RecvSlot},
+    send_ring::Chain,
+    Endpoint,
+};
+
+impl Socket {
+    /// Runs `f` on the established state, if there is one. Takes the state lock; `f` must not sleep, post or wake.
+    #[inline]
+    pub(super) fn with_link<R>(&self, f: impl FnOnce(&mut Established) -> R) -> Option<R> {
+        self.state.lock().link.as_mut().map(|established| f(established))
+    }
+
+    /// Send credits, credits granted, receives posted, receives parked; `None` before negotiation. Any context.
+    pub(crate) fn with_link_for_admin(&self) -> Option<(u32, u16, u16, usize)> {
+        self.with_link(|est| {
+            (est.link.send_credits(), est.link.granted(), est.link.posted(), est.queue.segments())
+        })
+    }
+
+    /// A message arrived. Softirq, one at a time, in order.
+    pub(super) fn on_received(this: ArcBorrow<'_, Self>, received: Received<'_, Self>) {
+        // After the gate was shut nothing is posted or delivered any more; dropping the slot leaves it free.
+        let Some(endpoint) = this.endpoint.enter() else { return };
+        if let Some(key) = received.invalidated {
+            if !Self::on_invalidated(this, &endpoint, key) {
+                return;
+            }
+        }
+        let now = Millis(now_ms());
+        let (mut wake_reader, mut repost) = (false, None);
+        let (wake_senders, empty, grow);
+        {
+            let mut state = this.state.lock();
+            let Some(est) = state.link.as_mut() else {
+                drop(state);
+                Self::on_negotiate(this, &received);
+                return;
+            };
+            let pdu = received.slot.bytes().get(..received.len).unwrap_or(&[]);
+            let what = match est.link.on_receive(now, pdu) {
+                Ok(what) => what,
+                Err(why) => {
+                    drop(state);
+                    this.log(Level::Err, class::RDMA_RECV, format_args!("message refused: {why}"));
+                    Self::fail(this, ECONNABORTED);
+                    return;
+                }
+            };
+            match what.payload {
+                Some(payload) => {
+                    let segment = Segment {
+                        slot: received.slot.park(),
+                        offset: payload.offset,
+                        len: payload.len,
+                        start: payload.start.unwrap_or(0),
+                    };
+                    // The queue has room for every slot.
+                    let _ = est.queue.push(segment);
+                    if est.want.is_some_and(|want| est.readable(want)) {
+                        est.want = None;
+                        wake_reader = true;
+                    }
+                    count_n(&this.stats.inline_received_bytes, u64::from(payload.len));
+                    count(&this.stats.recv_buffers_taken);
+                }
+                None => repost = Some(received.slot),
+            }
+            wake_senders = (what.wake_senders || est.link.send_credits() <= 1) && est.senders_wait;
+            est.grow |= est.link.granted() == 0
+                && est.queue.segments().saturating_mul(4) < est.limit
+                && usize::from(est.link.recv_target()) > est.limit;
+            grow = est.grow;
+            empty = repost.is_some() || (!est.token && est.link.empty_due());
+        }
+        count(&this.stats.messages_received);
+        if let Some(slot) = repost {
+            Self::post_receives(&this, &endpoint, &mut core::iter::once(slot));
+        }
+        if wake_reader {
+            count(&this.stats.reader_wakes);
+            this.readers.wake_all();
+        }
+        if wake_senders {
+            this.events.wake_all();
+        }
+        if empty {
+            Self::send_empties(this);
+        }
+        if grow && endpoint.recv().is_some_and(|pool| pool.can_grow()) {
+            Self::kick(this);
+        }
+    }
+
+    /// The peer said that it invalidated `key`. Only a server does that, and only to a key of ours; anything else ends the connection. Softirq.
+    fn on_invalidated(this: ArcBorrow<'_, Self>, endpoint: &Endpoint<Socket>, key: u32) -> bool {
+        if this.role() == Role::Client && endpoint.mrs().is_some_and(|mrs| mrs.remote_invalidated(key)) {
+            count(&this.stats.remote_invalidations);
+            return true;
+        }
+        this.log(Level::Err, class::RDMA_MR, format_args!("peer invalidated key {key:#x}, which is not registered for it"));
+        Self::fail(this, ECONNABORTED);
+        false
+    }
+
+    /// Posts of `slots` as many as the link wants; the rest stays free. Any context.
+    pub(super) fn post_receives<'a>(
+        this: &Socket,
+        endpoint: &'a Endpoint<Socket>,
+        slots: &mut dyn Iterator<Item = RecvSlot<'a, Socket>>,
+    ) {
+        let Some(pool) = endpoint.recv() else { return };
+        loop {
+            let wanted = usize::from(this.with_link(|est| est.link.recv_wanted()).unwrap_or(0));
+            if wanted == 0 {
+                slots.for_each(drop);
+                return;
+            }
+            let mut some = core::iter::from_fn(|| slots.next()).take(wanted);
+            // A failure to post is followed by the failure of the connection; the fault is reported by the provider's completions or by the next send.
+            let posted = pool.post(&mut some).unwrap_or(0);
+            if posted == 0 {
+                return;
+            }
+            this.with_link(|est| est.link.recv_posted(posted as u16));
+        }
+    }
+
+    /// Posts one receive for the last-credit rule, beyond the target if need be. Returns whether there is something to grant now. Any context.
+    pub(super) fn post_extra(&self, endpoint: &Endpoint<Socket>) -> bool {
+        if self.with_link(|est| est.link.can_overpost()) != Some(true) {
+            return false;
+        }
+        let Some(slot) = endpoint.recv().and_then(|pool| pool.take_free()) else { return false };
+        let posted = endpoint.recv().map_or(0, |pool| pool.post(&mut core::iter::once(slot)).unwrap_or(0));
+        self.with_link(|est| est.link.recv_posted(posted as u16));
+        posted > 0
+    }
+
+    /// Sends the empty message that is due, if one is and no message is under way: a credit grant, a keepalive probe, or the answer to one. Any context.
+    pub(super) fn send_empties(this: ArcBorrow<'_, Self>) {
+        let Ok(endpoint) = this.enter_connected() else { return };
+        let Some(ring) = endpoint.send() else { return };
+        // Bounded: a grant makes the next one not due. Two, because a probe and an answer may both be.
+        for _ in 0..2 {
+            let (due, extra) = this
+                .with_link(|est| {
+                    let due = !est.token && est.link.empty_due();
+                    let extra = est.link.reply_needs_grant() || est.link.send_state() == SendState::NeedGrant;
+                    (due, extra)
+                })
+                .unwrap_or((false, false));
+            if !due {
+                return;
+            }
+            if extra {
+                this.post_extra(&endpoint);
+            }
+            let Some(mut slot) = ring.alloc(true) else { return };
+            let header = this.with_link(|est| {
+                if est.token || !est.link.empty_due() {
+                    return None;
+                }
+                let header = est.link.emit_empty(Millis(now_ms())).ok()?;
+                est.token = true;
+                Some(header)
+            });
+            let Some(Some(header)) = header else { return };
+            if let Some(to) = slot.buffer().get_mut(..header.len()) {
+                to.copy_from_slice(&header);
+            }
+            let mut chain = Chain::new(ring);
+            chain.push(slot, header.len(), None);
+            let posted = chain.post(false);
+            count(&this.stats.empty_sent);
+            count(&this.stats.messages_sent);
+            count(&this.stats.send_posts);
+            let waiting = this.with_link(|est| {
+                est.token = false;
+                core::mem::take(&mut est.senders_wait)
+            });
+            if waiting == Some(true) {
+                this.events.wake_all();
+            }
+            if posted.is_err() {
+                Self::fail(this, ECONNABORTED);
+                return;
+            }
+        }
+    }
+
+    /// Adds receives if the peer ran dry while the reader kept up. Sleeps.
+    pub(super) fn grow(this: ArcBorrow<'_, Self>, ctx: &ProcessCtx) {
+        if this.with_link(|est| core::mem::take(&mut est.grow)) != Some(true) {
+            return;
+        }
+        let Ok(endpoint) = this.enter_connected() else { return };
+        let Some(pool) = endpoint.recv() else { return };
+        let Ok(more) = pool.grow(ctx, usize::from(u16::MAX)) else { return };
+        this.with_link(|est| {
+            est.limit += more;
+            est.link.set_recv_limit(u16::try_from(est.limit).unwrap_or(u16::MAX));
+        });
+        Self::post_receives(&this, &endpoint, &mut core::iter::from_fn(|| pool.take_free()));
+        Self::send_empties(this);
+    }
+}

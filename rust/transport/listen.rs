@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Listening, and the limits on connections that are not accepted yet.
+#![forbid(unsafe_code)]
+
+use super::socket::{Role, Socket};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{Arc, ArcBorrow, Mutex},
+};
+use smbdirect_core::lifecycle::{Event, Status};
+use smbdirect_kext::{
+    ctx::ProcessCtx,
+    log::{class, Level},
+    new_wait_queue,
+    wait::{Mode, WaitQueue},
+};
+
+/// Most connections in the handshake, over all sources.
+const MAX_HALF_OPEN: usize = 128;
+/// Most of them from one host.
+const MAX_HALF_OPEN_PER_HOST: usize = 32;
+/// Most children that exist, including those that are being torn down: a flood costs no more than this.
+const MAX_CHILDREN: usize = 256;
+
+/// A connection that is not accepted yet.
+struct Child {
+    socket: Arc<Socket>,
+    /// Its negotiate request was valid: it may be accepted, and it is not dropped for another.
+    ready: bool,
+}
+
+struct Children {
+    /// In order of arrival.
+    list: KVec<Child>,
+    closed: bool,
+}
+
+/// The children of a listening socket.
+#[pin_data]
+pub(crate) struct Listener {
+    #[pin]
+    children: Mutex<Children>,
+    #[pin]
+    waiters: WaitQueue,
+}
+
+/// What to do with a new arrival.
+enum Admission {
+    Enter,
+    /// Enter, and end this one for it.
+    Replace(Arc<Socket>),
+    Refuse,
+}
+
+impl Listener {
+    fn new() -> Result<Arc<Self>> {
+        let list = KVec::with_capacity(MAX_CHILDREN, GFP_KERNEL)?;
+        Arc::pin_init(
+            pin_init!(Self {
+                children <- new_mutex!(Children { list, closed: false }, "smbdirect::Listener::children"),
+                waiters <- new_wait_queue!("smbdirect::Listener::waiters"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Wakes whoever waits in accept or for the end of children. Any context.
+    pub(super) fn wake(&self) {
+        self.waiters.wake_all();
+    }
+
+    /// Enters a child. `-EBUSY` if there is no room for it, `-ESHUTDOWN` if the listener has ended.
+    ///
+    /// When the half-open ones are too many, one of them goes: first one whose handshake the CM has not seen completed (a forged source address
+    /// cannot complete it), of the newcomer's own host if that has reached its limit; the oldest of them. A child that has negotiated
+    /// stays.
+    pub(super) fn enter(&self, child: &Arc<Socket>) -> Result {
+        let victim = {
+            let mut children = self.children.lock();
+            if children.closed {
+                return Err(ESHUTDOWN);
+            }
+            let admission = Self::admit(&children, child);
+            if matches!(admission, Admission::Refuse) {
+                return Err(EBUSY);
+            }
+            children
+                .list
+                .push_within_capacity(Child { socket: child.clone(), ready: false })
+                .map_err(|_| EBUSY)?;
+            admission
+        };
+        if let Admission::Replace(victim) = victim {
+            victim.log(Level::Info, class::INCOMING, format_args!("half-open connection dropped for a newer one"));
+            Socket::fail(victim.as_arc_borrow(), ECONNABORTED);
+        }
+        Ok(())
+    }
+
+    fn admit(children: &Children, newcomer: &Socket) -> Admission {
+        if children.list.len() >= MAX_CHILDREN {
+            return Admission::Refuse;
+        }
+        let waiting = |c: &&Child| !c.ready && c.socket.status.first_error().is_none();
+        let host = newcomer.peer_host();
+        let total = children.list.iter().filter(waiting).count();
+        let same = children.list.iter().filter(waiting).filter(|c| c.socket.peer_host() == host).count();
+        let own_only = same >= MAX_HALF_OPEN_PER_HOST;
+        if !own_only && total < MAX_HALF_OPEN {
+            return Admission::Enter;
+        }
+        let candidate = |c: &&Child| waiting(c) && (!own_only || c.socket.peer_host() == host);
+        let unproven = |c: &&Child| candidate(c) && !c.socket.state.lock().established;
+        let victim = children.list.iter().find(unproven).or_else(|| children.list.iter().find(candidate));
+        match victim {
+            Some(child) => Admission::Replace(child.socket.clone()),
+            None => Admission::Refuse,
+        }
+    }
+
+    /// A child may be accepted now.
+    pub(super) fn ready(&self, socket: &Socket) {
+        let mut children = self.children.lock();
+        for child in children.list.iter_mut() {
+            if core::ptr::eq(&*child.socket, socket) {
+                child.ready = true;
+            }
+        }
+        drop(children);
+        self.waiters.wake_all();
+    }
+
+    /// Takes the oldest child that is ready, and tells whether there is another.
+    pub(super) fn take_ready(&self) -> Option<(Arc<Socket>, bool)> {
+        let mut children = self.children.lock();
+        let is_ready = |c: &Child| c.ready && c.socket.status.first_error().is_none();
+        let at = children.list.iter().position(is_ready)?;
+        let child = children.list.remove(at).ok()?;
+        let more = children.list.iter().any(is_ready);
+        Some((child.socket, more))
+    }
+
+    fn has_ready(&self) -> bool {
+        self.children.lock().list.iter().any(|c| c.ready && c.socket.status.first_error().is_none())
+    }
+
+    /// Forgets a child that has been torn down.
+    pub(super) fn forget(&self, socket: &Socket) {
+        let gone = {
+            let mut children = self.children.lock();
+            let at = children.list.iter().position(|c| core::ptr::eq(&*c.socket, socket));
+            at.and_then(|at| children.list.remove(at).ok())
+        };
+        drop(gone);
+        self.waiters.wake_all();
+    }
+
+    /// Admits nobody any more and ends all children, each by its own teardown.
+    pub(super) fn close(&self) {
+        let mut at = 0;
+        loop {
+            let child = {
+                let mut children = self.children.lock();
+                children.closed = true;
+                children.list.get(at).map(|c| c.socket.clone())
+            };
+            let Some(child) = child else { break };
+            Socket::fail(child.as_arc_borrow(), ESHUTDOWN);
+            at += 1;
+        }
+        self.waiters.wake_all();
+    }
+
+    /// Waits until no child is left. Sleeps.
+    pub(super) fn wait_empty(&self, ctx: &ProcessCtx) {
+        self.waiters.wait(ctx, Mode::Uninterruptible, None, || {
+            // A mutex in a wait condition: the holder never sleeps for long.
+            self.children.try_lock().filter(|c| c.list.is_empty()).map(|_| ())
+        });
+    }
+
+    /// Children that are not accepted yet, and how many of them are ready.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let children = self.children.lock();
+        (children.list.len(), children.list.iter().filter(|c| c.ready).count())
+    }
+
+    pub(super) fn waiters(&self) -> &WaitQueue {
+        &self.waiters
+    }
+
+    pub(super) fn poll_ready(&self) -> bool {
+        self.has_ready()
+    }
+}
+
+impl Socket {
+    /// Listens (contract §2.8). `backlog` below 0 is `-EINVAL`. Succeeds without any RDMA device. Sleeps.
+    pub(crate) fn listen(this: ArcBorrow<'_, Self>, _ctx: &ProcessCtx, backlog: i32) -> Result {
+        if backlog < 0 || this.status.status() != Status::Created || this.status.first_error().is_some() {
+            return Err(EINVAL);
+        }
+        if !this.listener.populate(Listener::new()?) {
+            return Err(EINVAL);
+        }
+        this.set_role(Role::Listener);
+        this.status.advance(Event::Listen)?;
+        // The CM's own backlog holds requests that we have not looked at; iWARP providers size their tables by it, so it must not be what a
+        // flood fills first.
+        let result = this.enter()?.cm().listen(backlog.max(MAX_HALF_OPEN as i32));
+        if let Err(error) = result {
+            Self::fail(this, error);
+        }
+        result
+    }
+}

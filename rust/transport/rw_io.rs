@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! RDMA reads and writes for a server (MS-SMBD 3.1.4.5, 3.1.4.6; contract §3.8).
+#![forbid(unsafe_code)]
+
+use super::{
+    socket::Socket,
+    stats::{count, count_n},
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::Relaxed,
+        Arc, ArcBorrow,
+    },
+};
+use smbdirect_core::slices::Slices;
+use smbdirect_kext::{
+    ctx::ProcessCtx,
+    log::{class, Level},
+    wait::Mode,
+};
+use smbdirect_rdma::{
+    chunk::Direction,
+    rw::{Batch, Local, RwEngine, Transfer},
+};
+
+/// Batches of one transfer in flight at once.
+const IN_FLIGHT: usize = 4;
+
+impl Socket {
+    /// Moves `local` to (`ToDevice`) or from (`FromDevice`) the peer's memory that `descriptors` names: an array of MS-SMBD buffer descriptors as it came from
+    /// the peer. Returns when all of it is done and nothing refers to `local` any more. Sleeps.
+    ///
+    /// Any number of descriptors is worked off in slices within the queue's means; their sum may exceed the length, trailing and zero-length ones are
+    /// passed over. `-EINVAL` if they are malformed or too short; nothing is transferred then. `-ERESTARTSYS` before the first slice only.
+    pub(crate) fn rdma_transfer(
+        this: ArcBorrow<'_, Self>,
+        ctx: &ProcessCtx,
+        local: Local<'_>,
+        descriptors: &[u8],
+        direction: Direction,
+    ) -> Result {
+        let endpoint = this.enter_connected()?;
+        let rw = endpoint.rw().ok_or(ENOTCONN)?;
+        let len = u32::try_from(local.len()).map_err(|_| EINVAL)?;
+        if len > this.params.get().max_read_write_size {
+            return Err(EINVAL);
+        }
+        if direction == Direction::FromDevice && this.read_depth.load(Relaxed) == 0 {
+            this.log(Level::Err, class::RDMA_RW, format_args!("the peer serves no RDMA reads"));
+            return Err(EINVAL);
+        }
+        let slices = Slices::new(descriptors, len, rw.max_slice(direction)).map_err(|why| {
+            this.log(Level::Err, class::RDMA_RW, format_args!("buffer descriptors refused: {why}"));
+            EINVAL
+        })?;
+        let transfers = slices.map(|slice| Transfer {
+            local: slice.local as usize,
+            len: slice.len as usize,
+            remote: slice.remote,
+            rkey: slice.rkey,
+        });
+        count(&this.stats.rdma_transfers);
+        let result = Self::run_transfers(this, ctx, rw, local, direction, transfers);
+        match result {
+            Ok(()) => {
+                let counter = match direction {
+                    Direction::FromDevice => &this.stats.rdma_read_bytes,
+                    Direction::ToDevice => &this.stats.rdma_write_bytes,
+                };
+                count_n(counter, u64::from(len));
+                Ok(())
+            }
+            Err(error) if this.status.first_error().is_none() => Err(error),
+            Err(error) => {
+                // The hardware may still have some of it. Without our permit, teardown can go on; when it is done nothing refers to the memory.
+                drop(endpoint);
+                this.events.wait(ctx, Mode::Uninterruptible, None, || {
+                    this.torn_down.load(kernel::sync::atomic::Acquire).then_some(())
+                });
+                Err(error)
+            }
+        }
+    }
+
+    fn run_transfers(
+        this: ArcBorrow<'_, Self>,
+        ctx: &ProcessCtx,
+        rw: &RwEngine<Socket>,
+        local: Local<'_>,
+        direction: Direction,
+        transfers: impl Iterator<Item = Transfer>,
+    ) -> Result {
+        let alive = || this.status.is_connected();
+        let mut transfers = transfers.peekable();
+        let mut flying: [Option<Arc<Batch<Socket>>>; IN_FLIGHT] = [const { None }; IN_FLIGHT];
+        let (mut oldest, mut count) = (0, 0);
+        let mut result: Result = Ok(());
+        loop {
+            let more = result.is_ok() && transfers.peek().is_some();
+            let mut reap = !more || count == IN_FLIGHT;
+            if more && !reap {
+                match rw.start(ctx, local, direction, &mut transfers) {
+                    Ok(Some(batch)) => {
+                        if let Some(place) = flying.get_mut((oldest + count) % IN_FLIGHT) {
+                            *place = Some(batch);
+                        }
+                        count += 1;
+                    }
+                    Ok(None) if count > 0 => reap = true,
+                    Ok(None) => result = rw.wait_budget(ctx, alive),
+                    Err(error) => result = Err(error),
+                }
+                if more && !alive() {
+                    result = result.and(Err(ENOTCONN));
+                }
+            }
+            if reap {
+                let Some(batch) = flying.get_mut(oldest).and_then(Option::take) else { break };
+                oldest = (oldest + 1) % IN_FLIGHT;
+                count -= 1;
+                result = result.and(rw.finish(ctx, &batch, &alive));
+            }
+            if !more && count == 0 {
+                break;
+            }
+        }
+        result
+    }
+}

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sending messages (MS-SMBD 3.1.4.2, 3.1.5.1, 3.1.5.4).
+//!
+//! Payload is copied into send slots, so everything the caller gave is the caller's again when a call returns. Fragments are full except the
+//! last, however many pieces the message comes in.
+#![forbid(unsafe_code)]
+
+use super::{
+    socket::{Role, Socket},
+    stats::{count, count_n},
+};
+use kernel::{
+    iov::IovIterSource,
+    prelude::*,
+    sync::ArcBorrow,
+};
+use smbdirect_core::{link::SendState, time::Millis, wire::data::HEADER_LEN};
+use smbdirect_kext::{
+    ctx::ProcessCtx,
+    log::{class, Level},
+    time::{jiffies, now_ms},
+    wait::{Mode, Outcome},
+};
+use smbdirect_rdma::{
+    send_ring::{Chain, SendSlot},
+    Endpoint,
+};
+
+/// How long a server waits for a credit. The peer's SMB Direct layer grants them, not its application.
+const SERVER_CREDIT_MS: u64 = 5_000;
+/// Slowest transfer of a message that a server puts up with, in bytes per second, after a grace of [`MESSAGE_GRACE_MS`].
+const MIN_RATE: u64 = 64 * 1024;
+const MESSAGE_GRACE_MS: u64 = 30_000;
+
+/// A message under way. Plain data, so that C can keep it in its own memory between calls; the sender it belongs to holds the socket's message
+/// token while `token` is set.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Outgoing {
+    /// This message holds the message token.
+    pub(crate) token: bool,
+    /// A fragment of the current message was posted or is about to be.
+    pub(crate) begun: bool,
+    /// A key for the peer to have invalidated with the first fragment.
+    pub(crate) invalidate: Option<u32>,
+    /// A slot that is partly filled, and how far.
+    pub(crate) open: Option<(u16, u16)>,
+    /// Bytes of the message that are not in a posted fragment or in the open one.
+    pub(crate) left: u32,
+}
+
+/// Why a sender has to wait.
+enum Need {
+    Token,
+    Credit,
+    Slot,
+}
+
+impl Socket {
+    /// Sends one message of `len` bytes from an iterator (contract §3.2). Sleeps; `-ERESTARTSYS` only before the first fragment.
+    pub(crate) fn send_message(
+        this: ArcBorrow<'_, Self>,
+        ctx: &ProcessCtx,
+        source: &mut IovIterSource<'_>,
+        len: u32,
+        invalidate: Option<u32>,
+    ) -> Result {
+        let mut out = Outgoing { invalidate, ..Outgoing::default() };
+        let sent = Self::send_part(this, ctx, &mut out, source, len);
+        let flushed = Self::send_flush(this, &mut out, true);
+        sent?;
+        flushed
+    }
+
+    /// Adds the rest of an iterator to the message `out`, of which `remaining` bytes are still to come including these (contract §3.4). Returns how
+    /// many bytes it took: all of them, unless it fails. What fills a fragment, or ends the message, is posted. Sleeps.
+    pub(crate) fn send_part(
+        this: ArcBorrow<'_, Self>,
+        ctx: &ProcessCtx,
+        out: &mut Outgoing,
+        source: &mut IovIterSource<'_>,
+        remaining: u32,
+    ) -> Result<usize> {
+        let endpoint = this.enter_connected()?;
+        let ring = endpoint.send().ok_or(ENOTCONN)?;
+        let limits = this
+            .with_link(|est| (est.negotiated.max_fragmented_send_size(), est.negotiated.payload_capacity()))
+            .ok_or(ENOTCONN)?;
+        let (max_message, capacity) = limits;
+        if !out.begun && remaining > max_message {
+            return Err(EMSGSIZE);
+        }
+        if !out.token {
+            Self::take_token(this, ctx, out)?;
+        }
+        out.left = remaining;
+        let started = now_ms();
+        let allowed = MESSAGE_GRACE_MS.saturating_add(u64::from(remaining).saturating_mul(1000) / MIN_RATE);
+        let mut chain = Chain::new(ring);
+        let mut taken = 0;
+        while !source.is_empty() && out.left > 0 {
+            let (mut slot, filled) = match out.open.take() {
+                Some((index, filled)) => (ring.unpark(index).ok_or(EINVAL)?, usize::from(filled)),
+                None => match ring.alloc(false) {
+                    Some(slot) => (slot, 0),
+                    None => (Self::wait_slot(this, ctx, &endpoint, out, &mut chain)?, 0),
+                },
+            };
+            let from = HEADER_LEN + filled;
+            let room = (capacity as usize - filled).min(out.left as usize);
+            let got = match slot.buffer().get_mut(from..from + room) {
+                Some(to) => source.copy_from_iter(to),
+                None => 0,
+            };
+            if got == 0 {
+                return Err(EFAULT);
+            }
+            taken += got;
+            out.left -= got as u32;
+            let filled = filled + got;
+            if filled < capacity as usize && out.left > 0 {
+                // Not full, and more is to come: the next piece goes behind it.
+                out.open = Some((slot.park(), filled as u16));
+                continue;
+            }
+            let deadline = allowed.saturating_sub(now_ms().saturating_sub(started));
+            Self::emit(this, ctx, &endpoint, out, &mut chain, slot, filled, deadline)?;
+        }
+        if !chain.is_empty() {
+            Self::post(this, &mut chain)?;
+        }
+        count_n(&this.stats.inline_sent_bytes, taken as u64);
+        if out.left == 0 {
+            // The message is complete; the next one of the batch begins anew.
+            out.begun = false;
+        }
+        Ok(taken)
+    }
+
+    /// Ends a batch of messages (contract §3.5). A message that was begun and is not complete can never be completed, so the connection fails.
+    /// Never sleeps.
+    pub(crate) fn send_flush(this: ArcBorrow<'_, Self>, out: &mut Outgoing, is_last: bool) -> Result {
+        let endpoint = this.enter();
+        if is_last {
+            if let (Some((index, _)), Ok(endpoint)) = (out.open.take(), &endpoint) {
+                // Give the slot back.
+                drop(endpoint.send().and_then(|ring| ring.unpark(index)));
+            }
+            if out.begun && out.left > 0 {
+                Self::fail(this, ECONNABORTED);
+            }
+            Self::drop_token(this, out);
+        }
+        match this.status.first_error() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends an empty message on the caller's behalf (contract §3.4 without an iterator).
+    pub(crate) fn send_empty(this: ArcBorrow<'_, Self>, ctx: &ProcessCtx, out: &mut Outgoing) -> Result {
+        let endpoint = this.enter_connected()?;
+        let ring = endpoint.send().ok_or(ENOTCONN)?;
+        if !out.token {
+            Self::take_token(this, ctx, out)?;
+        }
+        let mut chain = Chain::new(ring);
+        let mut slot = match ring.alloc(false) {
+            Some(slot) => slot,
+            None => Self::wait_slot(this, ctx, &endpoint, out, &mut chain)?,
+        };
+        let header = loop {
+            match this.with_link(|est| est.link.emit_empty(Millis(now_ms()))).ok_or(ENOTCONN)? {
+                Ok(header) => break header,
+                Err(SendState::NeedGrant) if this.post_extra(&endpoint) => {}
+                Err(SendState::Refused) => return Err(EINVAL),
+                Err(_) => Self::wait_for(this, ctx, out, Need::Credit, SERVER_CREDIT_MS)?,
+            }
+        };
+        slot.buffer().get_mut(..header.len()).ok_or(EINVAL)?.copy_from_slice(&header);
+        chain.push(slot, header.len(), None);
+        count(&this.stats.empty_sent);
+        Self::post(this, &mut chain)
+    }
+
+    /// Gives a filled slot its header and puts it into the chain; waits for credits if it must, after posting what is in the chain.
+    #[allow(clippy::too_many_arguments)]
+    fn emit<'a>(
+        this: ArcBorrow<'_, Self>,
+        ctx: &ProcessCtx,
+        endpoint: &'a Endpoint<Socket>,
+        out: &mut Outgoing,
+        chain: &mut Chain<'a, Socket>,
+        mut slot: SendSlot<'a, Socket>,
+        filled: usize,
+        deadline_ms: u64,
+    ) -> Result {
+        let mut left_ms = deadline_ms;
+        let header = loop {
+            let now = now_ms();
+            match this.with_link(|est| est.link.emit(Millis(now), filled as u32, out.left)).ok_or(ENOTCONN)? {
+                Ok(header) => break header,
+                Err(SendState::NeedGrant) if this.post_extra(endpoint) => {}
+                Err(SendState::NeedGrant | SendState::NoCredit) => {
+                    if !chain.is_empty() {
+                        Self::post(this, chain)?;
+                    }
+                    count(&this.stats.credit_stalls);
+                    Self::wait_for(this, ctx, out, Need::Credit, left_ms)?;
+                    left_ms = left_ms.saturating_sub(now_ms().saturating_sub(now)).max(1);
+                }
+                Err(SendState::Refused | SendState::Ready) => return Err(EINVAL),
+            }
+        };
+        slot.buffer().get_mut(..header.len()).ok_or(EINVAL)?.copy_from_slice(&header);
+        let invalidate = if out.begun { None } else { out.invalidate.take() };
+        out.begun = true;
+        if chain.is_full() {
+            Self::post(this, chain)?;
+        }
+        chain.push(slot, HEADER_LEN + filled, invalidate);
+        Ok(())
+    }
+
+    fn post(this: ArcBorrow<'_, Self>, chain: &mut Chain<'_, Socket>) -> Result {
+        count_n(&this.stats.messages_sent, chain.len() as u64);
+        count(&this.stats.send_posts);
+        chain.post(false).inspect_err(|error| {
+            this.log(Level::Err, class::RDMA_SEND, format_args!("posting sends failed (errno {})", error.to_errno()));
+            Self::fail(this, ECONNABORTED);
+        })
+    }
+
+    /// Takes the message token: nobody else sends until it is given back.
+    fn take_token(this: ArcBorrow<'_, Self>, ctx: &ProcessCtx, out: &mut Outgoing) -> Result {
+        let take = || {
+            this.with_link(|est| {
+                let free = !est.token;
+                est.token = true;
+                est.senders_wait |= !free;
+                free
+            })
+        };
+        if take() == Some(true) {
+            out.token = true;
+            return Ok(());
+        }
+        Self::wait_for(this, ctx, out, Need::Token, u64::from(u32::MAX))
+    }
+
+    /// Gives the token back and sends what empty messages became due meanwhile.
+    fn drop_token(this: ArcBorrow<'_, Self>, out: &mut Outgoing) {
+        if !core::mem::take(&mut out.token) {
+            return;
+        }
+        let (waiting, empty) = this
+            .with_link(|est| {
+                est.token = false;
+                (core::mem::take(&mut est.senders_wait), est.link.empty_due())
+            })
+            .unwrap_or((true, false));
+        if waiting {
+            this.events.wake_all();
+        }
+        if empty {
+            Self::send_empties(this);
+        }
+    }
+
+    /// Waits for a send slot, after posting the chain, which may hold them all. Lets the ring grow first.
+    fn wait_slot<'a>(
+        this: ArcBorrow<'_, Self>,
+        ctx: &ProcessCtx,
+        endpoint: &'a Endpoint<Socket>,
+        out: &mut Outgoing,
+        chain: &mut Chain<'a, Socket>,
+    ) -> Result<SendSlot<'a, Socket>> {
+        let ring = endpoint.send().ok_or(ENOTCONN)?;
+        if !chain.is_empty() {
+            Self::post(this, chain)?;
+        }
+        if ring.can_grow() {
+            let _nofs = smbdirect_kext::ctx::NofsScope::enter();
+            let _ = ring.grow(ctx, u16::MAX);
+        }
+        loop {
+            if let Some(slot) = ring.alloc(true) {
+                return Ok(slot);
+            }
+            count(&this.stats.slot_stalls);
+            Self::wait_for(this, ctx, out, Need::Slot, SERVER_CREDIT_MS)?;
+        }
+    }
+
+    /// Sleeps until what is needed may be there. Before the first fragment of a message a signal ends the wait; afterwards only the deadline does, because
+    /// half a message is worth nothing. A deadline fails the connection: the peer's transport, or its hardware, is not answering.
+    fn wait_for(this: ArcBorrow<'_, Self>, ctx: &ProcessCtx, out: &mut Outgoing, need: Need, limit_ms: u64) -> Result {
+        let mode = if out.begun { Mode::Uninterruptible } else { Mode::Interruptible };
+        let patience = match (&need, this.role()) {
+            (Need::Token, _) => u64::from(u32::MAX),
+            (_, Role::Server) => SERVER_CREDIT_MS.min(limit_ms),
+            // Only the user of this mount waits; a slow but living server must not lose its connection.
+            _ => {
+                let params = this.params.get();
+                u64::from(params.keepalive_interval_msec) + u64::from(params.keepalive_timeout_msec)
+            }
+        };
+        let outcome = this.events.wait(ctx, mode, Some(jiffies(patience)), || {
+            if !this.status.is_connected() {
+                return Some(Err(ENOTCONN));
+            }
+            let slot_free =
+                matches!(need, Need::Slot) && this.endpoint.enter().is_some_and(|e| e.send().is_some_and(|r| r.has_free()));
+            this.with_link(|est| {
+                est.senders_wait = true;
+                match need {
+                    Need::Token => {
+                        if est.token {
+                            return None;
+                        }
+                        est.token = true;
+                        Some(Ok(true))
+                    }
+                    Need::Credit => match est.link.send_state() {
+                        SendState::NoCredit => None,
+                        SendState::NeedGrant => None,
+                        _ => Some(Ok(false)),
+                    },
+                    Need::Slot => slot_free.then_some(Ok(false)),
+                }
+            })
+            .unwrap_or(Some(Err(ENOTCONN)))
+        });
+        match outcome {
+            Outcome::Ready(Ok(token)) => {
+                out.token |= token;
+                Ok(())
+            }
+            Outcome::Ready(Err(error)) => Err(error),
+            Outcome::Interrupted => Err(ERESTARTSYS),
+            Outcome::TimedOut => {
+                let what = match need {
+                    Need::Token => "the end of another message",
+                    Need::Credit => "send credits: the peer grants none",
+                    Need::Slot => "the completion of sends: the peer's adapter does not acknowledge",
+                };
+                this.log(Level::Err, class::RDMA_SEND, format_args!("gave up waiting for {what}"));
+                Self::fail(this, ETIMEDOUT);
+                Err(ETIMEDOUT)
+            }
+        }
+    }
+}

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The socket object, its configuration, and the dispatch of everything that happens to it.
+#![forbid(unsafe_code)]
+
+use super::{
+    listen::Listener,
+    params::{Params, ParamsCell, FLAG_ONLY_IB, FLAG_ONLY_IW},
+    state::State,
+    stats::SocketStats,
+    status::StatusWord,
+    CLEANUP,
+};
+use core::fmt;
+use kernel::{
+    new_spinlock_irq,
+    prelude::*,
+    sync::{
+        atomic::{Atomic, AtomicFlag, Relaxed},
+        Arc, ArcBorrow, SetOnce, SpinLockIrq,
+    },
+    workqueue::{impl_has_delayed_work, impl_has_work, new_delayed_work, new_work, DelayedWork, Work},
+};
+use smbdirect_core::lifecycle::Status;
+use smbdirect_kext::{
+    ctx::ProcessCtx,
+    gate::{Gated, Permit},
+    log::{class, Level, Sink},
+    new_wait_queue,
+    time::now_ms,
+    wait::WaitQueue,
+};
+use smbdirect_rdma::{
+    addr::{Host, SockAddr},
+    cm::{CmHandler, CmId, ConnectRequest, Event, EventKind, Net},
+    device::{node_type, Device},
+    recv_pool::Received,
+    Endpoint, Fault, Owner,
+};
+
+/// What a socket is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    /// Not decided.
+    Fresh = 0,
+    /// Listens.
+    Listener = 1,
+    /// Was accepted, or waits to be.
+    Server = 2,
+    /// Connects.
+    Client = 3,
+}
+
+/// Work items of a socket.
+pub(crate) mod work_id {
+    /// Negotiation and growth.
+    pub(crate) const MAIN: u64 = 1;
+    /// Teardown.
+    pub(crate) const CLEANUP: u64 = 2;
+    /// The last reference, after a grace period.
+    pub(crate) const REAP: u64 = 3;
+    /// Timers.
+    pub(crate) const TICK: u64 = 4;
+}
+
+/// Configuration, written before use.
+#[derive(Clone, Copy)]
+pub(crate) struct Config {
+    pub(crate) sink: Sink,
+}
+
+/// An SMB Direct socket. See the [module documentation](super) and `Documentation/architecture.md`.
+#[pin_data]
+pub(crate) struct Socket {
+    pub(crate) status: StatusWord,
+    pub(crate) params: ParamsCell,
+    role: Atomic<i32>,
+    /// Final depth of outstanding RDMA reads that we issue; 0 until known.
+    pub(crate) read_depth: Atomic<u32>,
+    #[pin]
+    pub(crate) config: SpinLockIrq<Config>,
+    #[pin]
+    pub(crate) state: SpinLockIrq<State>,
+    #[pin]
+    pub(crate) endpoint: Gated<Endpoint<Socket>>,
+    /// The reader.
+    #[pin]
+    pub(crate) readers: WaitQueue,
+    /// Everybody else: senders, connect, teardown.
+    #[pin]
+    pub(crate) events: WaitQueue,
+    /// A listening socket's own, or the one a child belongs to.
+    pub(crate) listener: SetOnce<Arc<Listener>>,
+    /// The peer, once known.
+    pub(crate) peer: SetOnce<SockAddr>,
+    pub(crate) torn_down: AtomicFlag,
+    pub(crate) born: u64,
+    pub(crate) stats: SocketStats,
+    #[pin]
+    main: Work<Socket, { work_id::MAIN }>,
+    #[pin]
+    cleanup: Work<Socket, { work_id::CLEANUP }>,
+    #[pin]
+    reap: Work<Socket, { work_id::REAP }>,
+    #[pin]
+    tick: DelayedWork<Socket, { work_id::TICK }>,
+}
+
+impl_has_work! {
+    impl HasWork<Self, { work_id::MAIN }> for Socket { self.main }
+    impl HasWork<Self, { work_id::CLEANUP }> for Socket { self.cleanup }
+    impl HasWork<Self, { work_id::REAP }> for Socket { self.reap }
+}
+
+impl_has_delayed_work! {
+    impl HasDelayedWork<Self, { work_id::TICK }> for Socket { self.tick }
+}
+
+impl Socket {
+    /// A fresh socket in no list, without an endpoint. Sleeps.
+    pub(super) fn allocate(_ctx: &ProcessCtx, role: Role, config: Config) -> Result<Arc<Self>> {
+        let this = Arc::pin_init(
+            pin_init!(Self {
+                status: StatusWord::new(),
+                params: ParamsCell::new(),
+                role: Atomic::new(role as i32),
+                read_depth: Atomic::new(0),
+                config <- new_spinlock_irq!(config, "smbdirect::Socket::config"),
+                state <- new_spinlock_irq!(State::new(), "smbdirect::Socket::state"),
+                endpoint <- Gated::new(),
+                readers <- new_wait_queue!("smbdirect::Socket::readers"),
+                events <- new_wait_queue!("smbdirect::Socket::events"),
+                listener: SetOnce::new(),
+                peer: SetOnce::new(),
+                torn_down: AtomicFlag::new(false),
+                born: now_ms(),
+                stats: SocketStats::new(),
+                main <- new_work!("smbdirect::Socket::main"),
+                cleanup <- new_work!("smbdirect::Socket::cleanup"),
+                reap <- new_work!("smbdirect::Socket::reap"),
+                tick <- new_delayed_work!("smbdirect::Socket::tick"),
+            }),
+            GFP_KERNEL,
+        )?;
+        crate::SOCKETS.lock().push(this.clone(), GFP_KERNEL)?;
+        Ok(this)
+    }
+
+    /// Creates a socket for reliable connections in a network namespace. Sleeps.
+    pub(crate) fn create(ctx: &ProcessCtx, net: Net<'_>) -> Result<Arc<Self>> {
+        let this = Self::allocate(ctx, Role::Fresh, Config { sink: Sink::NONE })?;
+        match CmId::new(ctx, net, this.clone()) {
+            Ok(cm) => {
+                let _ = this.endpoint.open(Endpoint::new(cm));
+                Ok(this)
+            }
+            Err(err) => {
+                // Takes it out of the list of sockets; nobody else knows it.
+                Self::release(ctx, this);
+                Err(err)
+            }
+        }
+    }
+
+    /// Makes a socket for an id that came with a connect request; `take` gives the id that has the socket as its handler. Sleeps.
+    pub(crate) fn adopt(ctx: &ProcessCtx, take: impl FnOnce(Arc<Self>) -> CmId<Self>) -> Result<Arc<Self>> {
+        let this = Self::allocate(ctx, Role::Server, Config { sink: Sink::NONE })?;
+        let _ = this.endpoint.open(Endpoint::new(take(this.clone())));
+        Ok(this)
+    }
+
+    /// What the socket is for.
+    pub(crate) fn role(&self) -> Role {
+        match self.role.load(Relaxed) {
+            1 => Role::Listener,
+            2 => Role::Server,
+            3 => Role::Client,
+            _ => Role::Fresh,
+        }
+    }
+
+    pub(super) fn set_role(&self, role: Role) {
+        self.role.store(role as i32, Relaxed);
+    }
+
+    /// Uses the endpoint, if it is (still) there. Any context.
+    #[inline]
+    pub(crate) fn enter(&self) -> Result<Permit<'_, Endpoint<Socket>>> {
+        self.endpoint.enter().ok_or(ENOTCONN)
+    }
+
+    /// Like [`enter`](Self::enter), for calls that need a connected socket.
+    #[inline]
+    pub(crate) fn enter_connected(&self) -> Result<Permit<'_, Endpoint<Socket>>> {
+        if !self.status.is_connected() {
+            return Err(ENOTCONN);
+        }
+        self.enter()
+    }
+
+    fn fresh(&self) -> Result {
+        if self.status.status() == Status::Created && self.status.first_error().is_none() {
+            Ok(())
+        } else {
+            Err(EINVAL)
+        }
+    }
+
+    /// Sets the parameters of a fresh socket (contract §2.3). `-EINVAL` on a socket in use and for values that [`Params::validate`] refuses.
+    pub(crate) fn set_params(&self, params: &Params) -> Result {
+        self.fresh()?;
+        params.validate()?;
+        if let Ok(endpoint) = self.enter() {
+            // Works only before bind and resolve; an accepted id is bound, and its device was checked.
+            let _ = match params.flags {
+                FLAG_ONLY_IB => endpoint.cm().restrict_node_type(node_type::IB_CA),
+                FLAG_ONLY_IW => endpoint.cm().restrict_node_type(node_type::RNIC),
+                _ => Ok(()),
+            };
+        }
+        self.params.set(params);
+        Ok(())
+    }
+
+    /// Whether settings may still be changed.
+    pub(crate) fn check_configurable(&self) -> Result {
+        self.fresh()
+    }
+
+    /// Sets where log lines go.
+    pub(crate) fn set_sink(&self, sink: Sink) {
+        self.config.lock().sink = sink;
+    }
+
+    /// Binds a fresh socket to a local address.
+    pub(crate) fn bind(&self, addr: &SockAddr) -> Result {
+        self.fresh()?;
+        self.enter()?.cm().bind(addr)
+    }
+
+    /// Whether a device and port are of the kind the flags ask for (contract §4.3) and can register memory.
+    pub(super) fn check_device(params: &Params, device: Device<'_>, port: u32) -> Result {
+        let kind = match params.flags {
+            FLAG_ONLY_IB => device.is_ib_or_roce(port),
+            FLAG_ONLY_IW => device.is_iwarp(port),
+            _ => true,
+        };
+        if kind && device.frwr_supported() {
+            Ok(())
+        } else {
+            Err(EPROTONOSUPPORT)
+        }
+    }
+
+    /// Writes a line to the SMB stack's log. Any context.
+    pub(crate) fn log(&self, level: Level, class: u32, args: fmt::Arguments<'_>) {
+        let sink = self.config.lock().sink;
+        sink.write(core::ptr::from_ref(self).cast(), level, class, args);
+    }
+
+    /// Records a failure: the first one counts. Wakes everybody and starts teardown. Any context.
+    pub(crate) fn fail(this: ArcBorrow<'_, Self>, error: Error) {
+        let Some(before) = this.status.fail(error) else { return };
+        this.readers.wake_all();
+        this.events.wake_all();
+        if let Some(endpoint) = this.endpoint.enter() {
+            if let Some(mrs) = endpoint.mrs() {
+                mrs.wake_all();
+            }
+            if let Some(rw) = endpoint.rw() {
+                rw.wake_all();
+            }
+        }
+        if before == Status::Listening {
+            if let Some(listener) = this.listener.as_ref() {
+                listener.wake();
+            }
+        }
+        CLEANUP.enqueue::<_, { work_id::CLEANUP }>(this.into());
+    }
+
+    /// Ends the connection, or stops listening. Idempotent, never sleeps, any context.
+    pub(crate) fn shutdown(this: ArcBorrow<'_, Self>) {
+        Self::fail(this, ESHUTDOWN);
+    }
+}
+
+/// The errno for an event that ends a connection attempt or a connection (contract §1.2).
+fn event_error(event: &Event<'_>, established: bool) -> Error {
+    let status = event.status();
+    if (-4095..0).contains(&status) {
+        return Error::from_errno(status);
+    }
+    match event.kind() {
+        EventKind::Rejected => ECONNREFUSED,
+        EventKind::DeviceRemoval => ENETDOWN,
+        _ if established => ECONNRESET,
+        _ => ECONNABORTED,
+    }
+}
+
+impl CmHandler for Socket {
+    fn event(this: ArcBorrow<'_, Self>, event: &Event<'_>) {
+        let result = match event.kind() {
+            EventKind::AddrResolved => Self::addr_resolved(this),
+            EventKind::RouteResolved => Self::route_resolved(this),
+            EventKind::Established => Self::cm_established(this, event),
+            // Housekeeping of the CM.
+            EventKind::TimewaitExit | EventKind::ConnectResponse => Ok(()),
+            kind => {
+                let established = this.state.lock().established;
+                let error = event_error(event, established);
+                let level = match (kind, established) {
+                    (EventKind::Disconnected, true) | (EventKind::AddrError, _) => Level::Info,
+                    _ => Level::Err,
+                };
+                if this.status.first_error().is_none() {
+                    this.log(level, class::RDMA_EVENT, format_args!("{kind:?} (status {})", event.status()));
+                }
+                Err(error)
+            }
+        };
+        if let Err(error) = result {
+            Self::fail(this, error);
+        }
+        if matches!(event.kind(), EventKind::Disconnected | EventKind::DeviceRemoval) {
+            this.status.wind_down(smbdirect_core::lifecycle::Event::Disconnect);
+        }
+    }
+
+    fn connect_request(this: ArcBorrow<'_, Self>, request: ConnectRequest<'_>) {
+        Self::arrival(this, request);
+    }
+}
+
+impl Owner for Socket {
+    fn received(this: ArcBorrow<'_, Self>, received: Received<'_, Self>) {
+        Self::on_received(this, received);
+    }
+
+    fn send_space(this: ArcBorrow<'_, Self>) {
+        this.events.wake_all();
+        Self::send_empties(this);
+    }
+
+    fn fault(this: ArcBorrow<'_, Self>, fault: Fault) {
+        if this.status.first_error().is_some() {
+            return;
+        }
+        let level = if fault.is_flush() { Level::Info } else { Level::Err };
+        this.log(level, class::RDMA_EVENT, format_args!("{fault}"));
+        Self::fail(this, ECONNABORTED);
+    }
+
+    fn data_before_established(this: ArcBorrow<'_, Self>) {
+        if let Some(endpoint) = this.endpoint.enter() {
+            endpoint.notify_established();
+        }
+    }
+}
+
+impl Socket {
+    /// The peer's host, for limits per source.
+    pub(super) fn peer_host(&self) -> Option<Host> {
+        self.peer.as_ref().map(SockAddr::host)
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The end of a socket: one sequence for all of them. The numbers are those of `Documentation/architecture.md`.
+#![forbid(unsafe_code)]
+
+use super::{
+    socket::{work_id, Role, Socket},
+    CLEANUP,
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{Acquire, Release},
+        rcu, Arc,
+    },
+    workqueue::WorkItem,
+};
+use smbdirect_core::{lifecycle::Event, time::Millis};
+use smbdirect_kext::{
+    ctx::{NoioScope, ProcessCtx},
+    time::now_ms,
+    wait::Mode,
+    work,
+};
+use smbdirect_rdma::{send_ring::Chain, Endpoint};
+
+/// How long a local shutdown waits for the last messages to leave.
+const LINGER_MS: u64 = 500;
+
+/// Destroys an endpoint that came too late for its socket, outside of its own CM handler.
+pub(super) fn bury(endpoint: Endpoint<Socket>) {
+    // If there is no memory for that, it is dropped where it is: only a closure is allocated.
+    let _ = kernel::workqueue::system_long().try_spawn(GFP_KERNEL, move || drop(endpoint));
+}
+
+/// Waits a moment until what was posted has left. Sleeps.
+pub(super) fn linger(endpoint: &Endpoint<Socket>) {
+    let start = now_ms();
+    while endpoint.send().is_some_and(|ring| ring.in_flight() > 0) && now_ms().saturating_sub(start) < LINGER_MS {
+        kernel::time::delay::fsleep(kernel::time::Delta::from_millis(2));
+    }
+}
+
+impl Socket {
+    /// Gives the socket back (contract §2.15): ends it, waits until everything it had is gone, and frees its memory when nobody can look at it any
+    /// more. Sleeps. Afterwards no callback is made.
+    pub(crate) fn release(ctx: &ProcessCtx, this: Arc<Self>) {
+        Self::fail(this.as_arc_borrow(), ESHUTDOWN);
+        this.events.wait(ctx, Mode::Uninterruptible, None, || this.torn_down.load(Acquire).then_some(()));
+        if let (Role::Listener, Some(listener)) = (this.role(), this.listener.as_ref()) {
+            listener.wait_empty(ctx);
+        }
+        this.status.wind_down(Event::Release);
+        // The reaper's reference is the last one but for callers that are just leaving.
+        CLEANUP.enqueue::<_, { work_id::REAP }>(this);
+    }
+
+    fn tear_down(this: &Arc<Self>, ctx: &ProcessCtx) {
+        let _noio = NoioScope::enter();
+        // 1. Children of a listener end on their own.
+        if let (Role::Listener, Some(listener)) = (this.role(), this.listener.as_ref()) {
+            listener.close();
+        }
+        // 2. What the owner sent before it shut down should arrive.
+        if this.status.first_error() == Some(ESHUTDOWN) {
+            this.say_goodbye();
+        }
+        // 3. Everything posted flushes; whoever waits for it comes back.
+        this.status.wind_down(Event::Cleanup);
+        if let Ok(endpoint) = this.enter() {
+            endpoint.disconnect(ctx);
+        }
+        // 4. Nobody enters any more.
+        this.endpoint.close();
+        this.readers.wake_all();
+        this.events.wake_all();
+        // 5. Nothing is queued any more.
+        work::disable::<Socket, { work_id::MAIN }>(ctx, this);
+        work::disable_delayed::<Socket, { work_id::TICK }>(ctx, this);
+        // 6. Everybody leaves. 7. The hardware quiesces, everything is freed, the cm_id is destroyed.
+        drop(this.endpoint.take(ctx));
+        // 8. What is left is plain memory.
+        let link = this.state.lock().link.take();
+        drop(link);
+        if let (Role::Server, Some(listener)) = (this.role(), this.listener.as_ref()) {
+            listener.forget(this);
+        }
+        let gone = {
+            let mut sockets = crate::SOCKETS.lock();
+            let at = sockets.iter().position(|s| Arc::ptr_eq(s, this));
+            at.and_then(|at| sockets.remove(at).ok())
+        };
+        drop(gone);
+        this.status.wind_down(Event::Disconnect);
+        this.torn_down.store(true, Release);
+        this.events.wake_all();
+    }
+
+    /// Waits until the last messages have left: sends one more, empty and signalled, behind them, if a credit allows.
+    fn say_goodbye(&self) {
+        let Ok(endpoint) = self.enter() else { return };
+        let Some(ring) = endpoint.send() else { return };
+        if ring.in_flight() == 0 {
+            return;
+        }
+        let header = self.with_link(|est| if est.token { None } else { est.link.emit_empty(Millis(now_ms())).ok() });
+        if let (Some(Some(header)), Some(mut slot)) = (header, ring.alloc(false)) {
+            if let Some(to) = slot.buffer().get_mut(..header.len()) {
+                to.copy_from_slice(&header);
+            }
+            let mut chain = Chain::new(ring);
+            chain.push(slot, header.len(), None);
+            if chain.post(true).is_ok() {
+                linger(&endpoint);
+                return;
+            }
+        }
+        // No credit for it: the usual time of a message on the wire, and a margin.
+        kernel::time::delay::fsleep(kernel::time::Delta::from_millis(20));
+    }
+}
+
+impl WorkItem<{ work_id::CLEANUP }> for Socket {
+    type Pointer = Arc<Socket>;
+
+    fn run(this: Arc<Socket>) {
+        Socket::tear_down(&this, &ProcessCtx::enter());
+    }
+}
+
+impl WorkItem<{ work_id::REAP }> for Socket {
+    type Pointer = Arc<Socket>;
+
+    fn run(this: Arc<Socket>) {
+        // C callers that raced with the release only look at the socket inside RCU read sections (and are refused).
+        rcu::synchronize_rcu();
+        drop(this);
+    }
+}

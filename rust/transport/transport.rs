@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SMB Direct sockets.
+//!
+//! A [`Socket`] is created for a network namespace, configured, and then either [connected](Socket::connect), or bound and made to
+//! [listen](Socket::listen); a listening socket gives out connected ones with [`Socket::accept`]. On a connected socket whole SMB messages are
+//! [sent](Socket::send_message) and [received](Socket::recv), memory is registered for the peer ([`Socket::register`]) or moved to and from its
+//! memory ([`Socket::rdma_transfer`]). [`Socket::shutdown`] ends the connection, [`Socket::release`] gives the socket back.
+//!
+//! The C ABI in `abi/` is a thin layer over this; Rust code in the kernel can use it directly:
+//!
+//! ```ignore
+//! let socket = Socket::create(&ctx, net)?;
+//! socket.set_params(params)?;
+//! socket.connect(&ctx, &server)?;
+//! socket.wait_connected(&ctx)?;
+//! socket.send_message(&ctx, &mut source, length, None)?;
+//! let got = socket.recv(&ctx, &mut dest)?;
+//! Socket::release(&ctx, socket);
+//! ```
+//!
+//! There is no `unsafe` here: every file forbids it. Contexts, locks and the teardown sequence are in `Documentation/architecture.md`.
+
+pub(crate) mod accept;
+pub(crate) mod connect;
+pub(crate) mod debug_text;
+pub(crate) mod established;
+pub(crate) mod listen;
+pub(crate) mod mr_io;
+pub(crate) mod negotiate;
+pub(crate) mod params;
+pub(crate) mod recv;
+pub(crate) mod rw_io;
+pub(crate) mod send;
+pub(crate) mod socket;
+pub(crate) mod state;
+pub(crate) mod stats;
+pub(crate) mod status;
+pub(crate) mod teardown;
+pub(crate) mod timer;
+
+pub(crate) use socket::Socket;
+
+use smbdirect_kext::work::QueueSlot;
+
+/// Runs negotiation, pool growth and timers of all sockets. Items sleep for memory at most, never for a peer.
+pub(crate) static WORK: QueueSlot = QueueSlot::new();
+/// Runs teardown.
+pub(crate) static CLEANUP: QueueSlot = QueueSlot::new();
