@@ -94,7 +94,8 @@ static bool under_load(struct at *t, enum end how)
 			return false;
 	}
 	for (i = 0; i < 4; i++) {
-		w[i] = at_spawn(t, "pump", pump_fn, &a[i]);
+		w[i] = at_spawn(t, a[i].read ? "reading pump" : "writing pump", pump_fn,
+				&a[i]);
 		w[4 + i] = at_spawn(t, i & 1 ? "reader" : "sender", i & 1 ? hear_fn : talk_fn,
 				    &s[i]);
 	}

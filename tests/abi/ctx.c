@@ -127,8 +127,8 @@ static void clean_up(struct at *t)
 	at_shutdown_all(t);
 	list_for_each_entry(p, &t->parties, list)
 		clean &= at_join(p, 15);
-	clean &= at_release_all(t);
-	clean &= at_mr_drop_all(t);
+	/* releasing a socket that somebody is inside of is against the contract */
+	clean = clean && at_release_all(t) && at_mr_drop_all(t);
 	raw_destroy_all(t);
 	if (!clean) {
 		__module_get(THIS_MODULE);

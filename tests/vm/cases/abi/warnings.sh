@@ -2,7 +2,7 @@
 # desc: ABI: what makes the C module print a WARNING must not make ours
 # modules: rust c
 # control: c
-# param: DEV = rxe
+# param: DEV = rxe siw
 # deadline: 120
 # files: build/lab/abi/smbdirect_abitest.ko tests/abi/guest.sh tests/abi/known-c-faults
 
