@@ -189,6 +189,7 @@ fn last_credit_goes_beyond_target_and_max() {
             assert!(got.wake_senders);
             assert_eq!(link.send_state(), SendState::NeedGrant);
             assert!(link.can_overpost());
+            assert_eq!(link.recv_wanted(), 0, "nobody has tried to send");
             link.recv_posted(1);
             assert_eq!(parse(&link.emit(NOW, 10, 0).expect("1")).credits_granted, 1);
             assert_eq!((link.posted(), link.granted()), (max + 1, max + 1));
