@@ -38,7 +38,10 @@ pub unsafe extern "C" fn smbdirect_init_send_batch_storage(
     need_invalidate_rkey: bool,
     remote_key: c_uint,
 ) -> *mut Batch {
-    let out = Outgoing { invalidate: need_invalidate_rkey.then_some(remote_key), ..Outgoing::default() };
+    let out = Outgoing {
+        invalidate: need_invalidate_rkey.then_some(remote_key),
+        ..Outgoing::default()
+    };
     // SAFETY: By the safety requirement; size and alignment fit (above).
     unsafe { storage.cast::<Outgoing>().write(out) };
     storage.cast()
@@ -62,7 +65,7 @@ pub unsafe extern "C" fn smbdirect_connection_send_single_iter(
     let socket = unsafe { hold(sc) };
     let mut own = Outgoing::default();
     // SAFETY: By the safety requirement; a batch is used by one sender at a time.
-    let out = if batch.is_null() { &mut own } else { unsafe { &mut *batch.cast::<Outgoing>() } };
+    let out = unsafe { batch.cast::<Outgoing>().as_mut() }.unwrap_or(&mut own);
     // SAFETY: By the safety requirement.
     let result = unsafe { send_single(&socket, out, iter, flags, remaining_data_length) };
     let result = match (batch.is_null(), result) {
@@ -77,7 +80,10 @@ pub unsafe extern "C" fn smbdirect_connection_send_single_iter(
             result.and_then(|sent| flushed.map(|()| sent))
         }
     };
-    result.map_or_else(|error| error.to_errno(), |sent| c_int::try_from(sent).unwrap_or(c_int::MAX))
+    result.map_or_else(
+        |error| error.to_errno(),
+        |sent| c_int::try_from(sent).unwrap_or(c_int::MAX),
+    )
 }
 
 /// # Safety

@@ -76,11 +76,19 @@ pub unsafe extern "C" fn smbdirect_connection_send_iter(
     }
 }
 
-fn send_prefixed(socket: &Arc<Socket>, source: &mut IovIterSource<'_>, invalidate: Option<u32>) -> Result {
+fn send_prefixed(
+    socket: &Arc<Socket>,
+    source: &mut IovIterSource<'_>,
+    invalidate: Option<u32>,
+) -> Result {
     if !socket.status.is_connected() {
         return Err(ENOTCONN);
     }
-    let length = source.len().checked_sub(PREFIX).filter(|length| *length > 0).ok_or(EINVAL)?;
+    let length = source
+        .len()
+        .checked_sub(PREFIX)
+        .filter(|length| *length > 0)
+        .ok_or(EINVAL)?;
     let mut prefix = [0; PREFIX];
     if source.copy_from_iter(&mut prefix) != PREFIX {
         return Err(EFAULT);
@@ -89,7 +97,13 @@ fn send_prefixed(socket: &Arc<Socket>, source: &mut IovIterSource<'_>, invalidat
     if u32::from_be_bytes(prefix) != length {
         return Err(EINVAL);
     }
-    Socket::send_message(socket.as_arc_borrow(), &ProcessCtx::enter(), source, length, invalidate)
+    Socket::send_message(
+        socket.as_arc_borrow(),
+        &ProcessCtx::enter(),
+        source,
+        length,
+        invalidate,
+    )
 }
 
 /// Reads or writes the peer's memory. Returns when the transfer is complete. Sleeps. Contract §3.8; the descriptors are not modified.
@@ -112,9 +126,17 @@ pub unsafe extern "C" fn smbdirect_connection_rdma_xmit(
         return EINVAL.to_errno();
     };
     // SAFETY: By the safety requirement; the transfer refers to neither after it returns.
-    let (local, descriptors) =
-        unsafe { (Local::new(buf, buf_len), core::slice::from_raw_parts(desc.cast::<u8>(), desc_len)) };
-    let direction = if is_read { Direction::FromDevice } else { Direction::ToDevice };
+    let (local, descriptors) = unsafe {
+        (
+            Local::new(buf, buf_len),
+            core::slice::from_raw_parts(desc.cast::<u8>(), desc_len),
+        )
+    };
+    let direction = if is_read {
+        Direction::FromDevice
+    } else {
+        Direction::ToDevice
+    };
     super::errno(Socket::rdma_transfer(
         socket.as_arc_borrow(),
         &ProcessCtx::enter(),

@@ -46,7 +46,10 @@ signature!(
 ///
 /// `net` is a live namespace; `sc` is valid for a write.
 #[no_mangle]
-pub unsafe extern "C" fn smbdirect_socket_create_kern(net: *mut bindings::net, sc: *mut *mut Handle) -> c_int {
+pub unsafe extern "C" fn smbdirect_socket_create_kern(
+    net: *mut bindings::net,
+    sc: *mut *mut Handle,
+) -> c_int {
     // SAFETY: By the safety requirement.
     let net = unsafe { Net::from_raw(net) };
     errno(Socket::create(&ProcessCtx::enter(), net).map(|socket| {
@@ -65,9 +68,12 @@ pub unsafe extern "C" fn smbdirect_socket_create_accepting(
     id: *mut bindings::rdma_cm_id,
     sc: *mut *mut Handle,
 ) -> c_int {
-    let Some(id) = NonNull::new(id) else { return EINVAL.to_errno() };
+    let Some(id) = NonNull::new(id) else {
+        return EINVAL.to_errno();
+    };
     // SAFETY: By the safety requirement.
-    errno(Socket::adopt(&ProcessCtx::enter(), |socket| unsafe { CmId::from_raw(id, socket) }).map(|socket| {
+    let take = |socket| unsafe { CmId::from_raw(id, socket) };
+    errno(Socket::adopt(&ProcessCtx::enter(), take).map(|socket| {
         // SAFETY: By the safety requirement.
         unsafe { sc.write(into_handle(socket)) }
     }))
@@ -150,7 +156,10 @@ unsafe fn address(addr: *const bindings::sockaddr) -> Result<SockAddr> {
 ///
 /// `sc` is a socket of the caller; `addr` is a socket address.
 #[no_mangle]
-pub unsafe extern "C" fn smbdirect_socket_bind(sc: *mut Handle, addr: *mut bindings::sockaddr) -> c_int {
+pub unsafe extern "C" fn smbdirect_socket_bind(
+    sc: *mut Handle,
+    addr: *mut bindings::sockaddr,
+) -> c_int {
     // SAFETY: By the safety requirement.
     let (socket, addr) = unsafe { (hold(sc), address(addr)) };
     errno(addr.and_then(|addr| socket.bind(&addr)))
@@ -165,7 +174,11 @@ pub unsafe extern "C" fn smbdirect_socket_bind(sc: *mut Handle, addr: *mut bindi
 pub unsafe extern "C" fn smbdirect_socket_listen(sc: *mut Handle, backlog: c_int) -> c_int {
     // SAFETY: By the safety requirement.
     let socket = unsafe { hold(sc) };
-    errno(Socket::listen(socket.as_arc_borrow(), &ProcessCtx::enter(), backlog))
+    errno(Socket::listen(
+        socket.as_arc_borrow(),
+        &ProcessCtx::enter(),
+        backlog,
+    ))
 }
 
 /// Waits for a connection. Sleeps, interruptibly. Contract §2.9.
@@ -202,7 +215,10 @@ pub unsafe extern "C" fn smbdirect_socket_accept(
 ///
 /// `sc` is a socket of the caller; `dst` is a socket address.
 #[no_mangle]
-pub unsafe extern "C" fn smbdirect_connect(sc: *mut Handle, dst: *const bindings::sockaddr) -> c_int {
+pub unsafe extern "C" fn smbdirect_connect(
+    sc: *mut Handle,
+    dst: *const bindings::sockaddr,
+) -> c_int {
     // SAFETY: By the safety requirement.
     let (socket, dst) = unsafe { (hold(sc), address(dst)) };
     errno(dst.and_then(|dst| Socket::connect(socket.as_arc_borrow(), &dst)))
@@ -214,7 +230,10 @@ pub unsafe extern "C" fn smbdirect_connect(sc: *mut Handle, dst: *const bindings
 ///
 /// As for [`smbdirect_connect`].
 #[no_mangle]
-pub unsafe extern "C" fn smbdirect_connect_sync(sc: *mut Handle, dst: *const bindings::sockaddr) -> c_int {
+pub unsafe extern "C" fn smbdirect_connect_sync(
+    sc: *mut Handle,
+    dst: *const bindings::sockaddr,
+) -> c_int {
     // SAFETY: By the safety requirement.
     match unsafe { smbdirect_connect(sc, dst) } {
         // SAFETY: By the safety requirement.
@@ -232,7 +251,10 @@ pub unsafe extern "C" fn smbdirect_connect_sync(sc: *mut Handle, dst: *const bin
 pub unsafe extern "C" fn smbdirect_connection_wait_for_connected(sc: *mut Handle) -> c_int {
     // SAFETY: By the safety requirement.
     let socket = unsafe { hold(sc) };
-    errno(Socket::wait_connected(socket.as_arc_borrow(), &ProcessCtx::enter()))
+    errno(Socket::wait_connected(
+        socket.as_arc_borrow(),
+        &ProcessCtx::enter(),
+    ))
 }
 
 /// Whether data can be exchanged now. Any context. Contract §2.13.
@@ -285,7 +307,10 @@ pub unsafe extern "C" fn smbdirect_connection_legacy_debug_proc_show(
     }
     // SAFETY: By the safety requirement.
     let (socket, file) = unsafe { (hold(sc), SeqFile::from_raw(m)) };
-    let text = DebugText { socket: &socket, threshold: rdma_readwrite_threshold };
+    let text = DebugText {
+        socket: &socket,
+        threshold: rdma_readwrite_threshold,
+    };
     file.call_printf(format_args!("{text}"));
 }
 
@@ -295,7 +320,9 @@ pub unsafe extern "C" fn smbdirect_connection_legacy_debug_proc_show(
 ///
 /// `netdev` is held by the caller.
 #[no_mangle]
-pub unsafe extern "C" fn smbdirect_netdev_rdma_capable_node_type(netdev: *mut bindings::net_device) -> u8 {
+pub unsafe extern "C" fn smbdirect_netdev_rdma_capable_node_type(
+    netdev: *mut bindings::net_device,
+) -> u8 {
     // SAFETY: By the safety requirement.
     unsafe { NetDevice::from_raw(netdev) }.map_or(node_type::UNSPECIFIED, NetDevice::rdma_node_type)
 }
@@ -306,7 +333,9 @@ pub unsafe extern "C" fn smbdirect_netdev_rdma_capable_node_type(netdev: *mut bi
 ///
 /// `attrs` is readable.
 #[no_mangle]
-pub unsafe extern "C" fn smbdirect_frwr_is_supported(attrs: *const bindings::ib_device_attr) -> bool {
+pub unsafe extern "C" fn smbdirect_frwr_is_supported(
+    attrs: *const bindings::ib_device_attr,
+) -> bool {
     // SAFETY: By the safety requirement.
     frwr_supported(unsafe { &*attrs })
 }

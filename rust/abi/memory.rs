@@ -38,10 +38,18 @@ pub unsafe extern "C" fn smbdirect_connection_register_mr_io(
     let ctx = ProcessCtx::enter();
     // SAFETY: By the safety requirement.
     let bytes = unsafe { bindings::smbd_iov_count(iter) };
-    let direction = if writing { Direction::FromDevice } else { Direction::ToDevice };
+    let direction = if writing {
+        Direction::FromDevice
+    } else {
+        Direction::ToDevice
+    };
     let registered = {
-        let Ok(endpoint) = socket.enter_connected() else { return null_mut() };
-        let Some(mrs) = endpoint.mrs() else { return null_mut() };
+        let Ok(endpoint) = socket.enter_connected() else {
+            return null_mut();
+        };
+        let Some(mrs) = endpoint.mrs() else {
+            return null_mut();
+        };
         let alive = || socket.status.is_connected();
         // SAFETY: By the safety requirement.
         unsafe { mrs.register(&ctx, iter, direction, jiffies(REGISTER_MS), alive) }
@@ -49,7 +57,10 @@ pub unsafe extern "C" fn smbdirect_connection_register_mr_io(
     match registered {
         Ok(mr) => {
             socket.registered(bytes as u64);
-            let io = MrIo { socket: socket.clone(), mr };
+            let io = MrIo {
+                socket: socket.clone(),
+                mr,
+            };
             match KBox::new_uninit(GFP_KERNEL) {
                 Ok(place) => KBox::into_raw(place.write(io)).cast(),
                 Err(_) => {

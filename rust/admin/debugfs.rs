@@ -29,10 +29,17 @@ pub(crate) struct Files {
 impl Files {
     /// Creates the directory; it vanishes with the value.
     pub(crate) fn new() -> impl PinInit<Scope<Self>> {
-        Scope::dir(Self { connections: Connections, totals: Totals }, c"smbdirect", |files, dir| {
-            dir.read_only_file(c"connections", &files.connections);
-            dir.read_only_file(c"stats", &files.totals);
-        })
+        Scope::dir(
+            Self {
+                connections: Connections,
+                totals: Totals,
+            },
+            c"smbdirect",
+            |files, dir| {
+                dir.read_only_file(c"connections", &files.connections);
+                dir.read_only_file(c"stats", &files.totals);
+            },
+        )
     }
 }
 
@@ -63,13 +70,26 @@ impl Writer for Connections {
 
 fn describe(f: &mut fmt::Formatter<'_>, number: usize, socket: &Socket) -> fmt::Result {
     let status = socket.status.status();
-    write!(f, "connection {number} role {:?} status {}", socket.role(), status.name())?;
+    write!(
+        f,
+        "connection {number} role {:?} status {}",
+        socket.role(),
+        status.name()
+    )?;
     if let Some(peer) = socket.peer.as_ref() {
         write!(f, " peer {peer}")?;
     }
     writeln!(f)?;
-    writeln!(f, "  age_msec {}", smbdirect_kext::time::now_ms().saturating_sub(socket.born))?;
-    if let Some(listener) = socket.listener.as_ref().filter(|_| socket.role() == crate::transport::socket::Role::Listener) {
+    writeln!(
+        f,
+        "  age_msec {}",
+        smbdirect_kext::time::now_ms().saturating_sub(socket.born)
+    )?;
+    if let Some(listener) = socket
+        .listener
+        .as_ref()
+        .filter(|_| socket.role() == crate::transport::socket::Role::Listener)
+    {
         let (children, ready) = listener.counts();
         writeln!(f, "  not_accepted {children}\n  ready {ready}")?;
     }
@@ -105,7 +125,11 @@ impl Writer for Totals {
             sum.absorb(&socket.stats);
             connected += u32::from(socket.status.is_connected());
         }
-        writeln!(f, "connections_active {connected}\nsockets {}", LIVE.load(Relaxed))?;
+        writeln!(
+            f,
+            "connections_active {connected}\nsockets {}",
+            LIVE.load(Relaxed)
+        )?;
         let shells = LIVE.load(Relaxed).max(0) as u64 * core::mem::size_of::<Socket>() as u64;
         let buffers = smbdirect_rdma::MEMORY.load(Relaxed).max(0) as u64;
         writeln!(f, "memory_bytes {}", shells + buffers)?;

@@ -70,7 +70,8 @@ impl Write for Line {
         let room = self.text.len() - self.len;
         let part = s.len().min(room);
         let end = self.len + part;
-        if let (Some(to), Some(from)) = (self.text.get_mut(self.len..end), s.as_bytes().get(..part)) {
+        if let (Some(to), Some(from)) = (self.text.get_mut(self.len..end), s.as_bytes().get(..part))
+        {
             to.copy_from_slice(from);
         }
         self.len = end;
@@ -80,7 +81,11 @@ impl Write for Line {
 
 impl Sink {
     /// No callbacks: lines go to the kernel log under our own name.
-    pub const NONE: Self = Self { needed: None, vaprintf: None, private: core::ptr::null_mut() };
+    pub const NONE: Self = Self {
+        needed: None,
+        vaprintf: None,
+        private: core::ptr::null_mut(),
+    };
 
     /// Wraps the callbacks of `smbdirect_socket_set_logging`.
     ///
@@ -92,7 +97,11 @@ impl Sink {
         vaprintf: bindings::smbd_log_vaprintf_fn,
         private: *mut c_void,
     ) -> Self {
-        Self { needed, vaprintf, private }
+        Self {
+            needed,
+            vaprintf,
+            private,
+        }
     }
 
     /// Whether there is an opinion on this level and class (no rate limit). Any context.
@@ -100,7 +109,13 @@ impl Sink {
         match self.needed {
             // SAFETY: By the type invariant.
             Some(_) => unsafe {
-                bindings::smbd_log_needed(self.needed, handle.cast_mut().cast(), self.private, level as u32, class)
+                bindings::smbd_log_needed(
+                    self.needed,
+                    handle.cast_mut().cast(),
+                    self.private,
+                    level as u32,
+                    class,
+                )
             },
             None => level == Level::Err,
         }
@@ -117,7 +132,10 @@ impl Sink {
         if level == Level::Err && !unsafe { bindings::smbd_log_ratelimit() } {
             return;
         }
-        let mut line = Line { text: [0; 192], len: 0 };
+        let mut line = Line {
+            text: [0; 192],
+            len: 0,
+        };
         let _ = line.write_fmt(args);
         match self.vaprintf {
             // SAFETY: By the type invariant for the callback; the text is `len` bytes long and is copied during the call.

@@ -96,7 +96,7 @@ impl WaitQueue {
         let outcome = loop {
             // SAFETY: By the type invariant the head is initialised; `entry` was initialised above.
             let signal = unsafe {
-                bindings::prepare_to_wait_event(self.head.get(), entry.as_mut_ptr(), state as _)
+                bindings::prepare_to_wait_event(self.head.get(), entry.as_mut_ptr(), state as i32)
             };
             if let Some(result) = condition() {
                 break Outcome::Ready(result);
@@ -126,12 +126,14 @@ impl WaitQueue {
         // SAFETY: By the type invariant `head` is initialised. Reading `next` races with list changes under the queue's lock by
         // design (`waitqueue_active`): a torn decision is impossible because the load is a single aligned word.
         let active = unsafe {
-            core::ptr::addr_of!((*head).head.next).read_volatile().cast_const()
+            core::ptr::addr_of!((*head).head.next)
+                .read_volatile()
+                .cast_const()
                 != core::ptr::addr_of!((*head).head)
         };
         if active {
             // SAFETY: As above.
-            unsafe { bindings::__wake_up(head, bindings::TASK_NORMAL as _, 0, core::ptr::null_mut()) };
+            unsafe { bindings::__wake_up(head, bindings::TASK_NORMAL, 0, core::ptr::null_mut()) };
         }
     }
 }

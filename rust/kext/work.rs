@@ -33,7 +33,9 @@ unsafe impl Sync for WorkQueue {}
 impl WorkQueue {
     /// An unbound queue that makes progress under memory pressure (it has a rescuer), as the writeback path needs.
     pub fn new(name: &'static CStr) -> Result<Self> {
-        let flags = bindings::wq_flags_WQ_UNBOUND | bindings::wq_flags_WQ_MEM_RECLAIM | bindings::wq_flags_WQ_SYSFS;
+        let flags = bindings::wq_flags_WQ_UNBOUND
+            | bindings::wq_flags_WQ_MEM_RECLAIM
+            | bindings::wq_flags_WQ_SYSFS;
         // SAFETY: The name is used as a format without conversions; it lives for ever.
         let raw = unsafe { bindings::alloc_workqueue_noprof(name.as_char_ptr(), flags, 0) };
         // INVARIANT: Fresh from `alloc_workqueue`.
@@ -70,6 +72,12 @@ pub struct Installed {
     queue: ManuallyDrop<WorkQueue>,
 }
 
+impl Default for QueueSlot {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl QueueSlot {
     /// An empty slot.
     pub const fn new() -> Self {
@@ -83,7 +91,10 @@ impl QueueSlot {
     /// The guard is dropped only when nobody outside the queue's own items can queue on it any more (at module exit).
     pub unsafe fn install(&'static self, queue: WorkQueue) -> Installed {
         self.0.store(queue.0.as_ptr(), Ordering::Release);
-        Installed { slot: self, queue: ManuallyDrop::new(queue) }
+        Installed {
+            slot: self,
+            queue: ManuallyDrop::new(queue),
+        }
     }
 
     fn get(&self) -> &Queue {
@@ -108,7 +119,9 @@ impl QueueSlot {
     where
         T: WorkItem<ID, Pointer = Arc<T>> + HasDelayedWork<T, ID> + Send + Sync + 'static,
     {
-        self.get().enqueue_delayed::<Arc<T>, ID>(item, delay).is_ok()
+        self.get()
+            .enqueue_delayed::<Arc<T>, ID>(item, delay)
+            .is_ok()
     }
 }
 

@@ -37,7 +37,10 @@ impl SockAddr {
         // SAFETY: By the safety requirement `len` bytes may be read; `len` is at most the size of a `sockaddr_in6`.
         unsafe { core::ptr::copy_nonoverlapping(addr.cast::<u8>(), bytes.as_mut_ptr(), len) };
         // INVARIANT: `len` is that of the family just read.
-        Some(Self { bytes, len: len as u8 })
+        Some(Self {
+            bytes,
+            len: len as u8,
+        })
     }
 
     /// Pointer for C calls that copy the address.
@@ -79,7 +82,15 @@ impl fmt::Display for SockAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.host().0;
         if self.is_v4() {
-            write!(f, "{}.{}.{}.{}:{}", host[12], host[13], host[14], host[15], self.port())
+            write!(
+                f,
+                "{}.{}.{}.{}:{}",
+                host[12],
+                host[13],
+                host[14],
+                host[15],
+                self.port()
+            )
         } else {
             f.write_str("[")?;
             for (i, pair) in host.chunks_exact(2).enumerate() {

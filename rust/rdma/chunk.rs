@@ -58,7 +58,10 @@ pub(crate) fn stride(size: usize) -> usize {
 
 /// How many slots at `stride` a chunk of `1 << order` pages has; at least 1.
 pub(crate) fn slots_in(order: u32, stride: usize) -> usize {
-    (kernel::page::PAGE_SIZE << order).checked_div(stride).unwrap_or(1).max(1)
+    (kernel::page::PAGE_SIZE << order)
+        .checked_div(stride)
+        .unwrap_or(1)
+        .max(1)
 }
 
 impl Chunk {
@@ -103,7 +106,9 @@ impl Chunk {
         // SAFETY: The memory is `bytes` long; zeroing keeps stale kernel memory from ever reaching a peer.
         unsafe { core::ptr::write_bytes(memory.as_ptr(), 0, bytes) };
         // SAFETY: The memory belongs to us; the device is valid by the safety requirement.
-        let dma = unsafe { bindings::smbd_dma_map_single(device, memory.as_ptr().cast(), bytes, direction.raw()) };
+        let dma = unsafe {
+            bindings::smbd_dma_map_single(device, memory.as_ptr().cast(), bytes, direction.raw())
+        };
         // SAFETY: As above.
         if unsafe { bindings::smbd_dma_mapping_error(device, dma) } != 0 {
             // SAFETY: Allocated above with this order, not mapped.
@@ -112,7 +117,15 @@ impl Chunk {
         }
         crate::account(bytes as i64);
         // INVARIANT: Allocated and mapped above.
-        Ok(Self { memory, order, dma, stride, slots: slots_in(order, stride).min(wanted.max(1)), device, direction })
+        Ok(Self {
+            memory,
+            order,
+            dma,
+            stride,
+            slots: slots_in(order, stride).min(wanted.max(1)),
+            device,
+            direction,
+        })
     }
 
     /// How many slots the chunk has.
@@ -136,14 +149,28 @@ impl Chunk {
     #[inline]
     pub(crate) fn sync_for_cpu(&self, index: usize, len: usize) {
         // SAFETY: By the type invariants the range is mapped for the device.
-        unsafe { bindings::smbd_dma_sync_for_cpu(self.device, self.slot_dma(index), len, self.direction.raw()) }
+        unsafe {
+            bindings::smbd_dma_sync_for_cpu(
+                self.device,
+                self.slot_dma(index),
+                len,
+                self.direction.raw(),
+            )
+        }
     }
 
     /// Makes what the CPU wrote to the first `len` bytes of slot `index` visible to the device. Any context.
     #[inline]
     pub(crate) fn sync_for_device(&self, index: usize, len: usize) {
         // SAFETY: By the type invariants the range is mapped for the device.
-        unsafe { bindings::smbd_dma_sync_for_device(self.device, self.slot_dma(index), len, self.direction.raw()) }
+        unsafe {
+            bindings::smbd_dma_sync_for_device(
+                self.device,
+                self.slot_dma(index),
+                len,
+                self.direction.raw(),
+            )
+        }
     }
 }
 

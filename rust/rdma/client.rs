@@ -73,8 +73,14 @@ impl PinnedDrop for Registration {
 }
 
 /// A device appeared. Process context.
+///
+/// # Safety
+///
+/// Called by the RDMA core with a registered device.
 unsafe extern "C" fn add(raw: *mut bindings::ib_device) -> c_int {
-    let Some(raw) = NonNull::new(raw) else { return 0 };
+    let Some(raw) = NonNull::new(raw) else {
+        return 0;
+    };
     // SAFETY: The core keeps the device registered until our remove callback has returned.
     let device = unsafe { Device::from_raw(raw) };
     if !device.is_capable() {
@@ -103,6 +109,10 @@ unsafe extern "C" fn add(raw: *mut bindings::ib_device) -> c_int {
 }
 
 /// A device goes away. Process context.
+///
+/// # Safety
+///
+/// Called by the RDMA core for a device that `add` was called with.
 unsafe extern "C" fn remove(raw: *mut bindings::ib_device, _data: *mut c_void) {
     DEVICES.lock().retain(|entry| entry.0.as_ptr() != raw);
 }
@@ -133,7 +143,11 @@ impl NetDevice {
         let mut found = node_type::UNSPECIFIED;
         // SAFETY: The device is held; the callback gets a pointer to `found`, which outlives the call.
         unsafe {
-            bindings::smbd_netdev_any_lower(self.0.as_ptr(), Some(lower), core::ptr::addr_of_mut!(found).cast());
+            bindings::smbd_netdev_any_lower(
+                self.0.as_ptr(),
+                Some(lower),
+                core::ptr::addr_of_mut!(found).cast(),
+            );
         }
         if found != node_type::UNSPECIFIED {
             return found;
@@ -147,6 +161,10 @@ impl NetDevice {
 }
 
 /// Called under RCU for each lower device.
+///
+/// # Safety
+///
+/// `netdev` is valid in the RCU read section; `found` points to a `u8`.
 unsafe extern "C" fn lower(netdev: *mut bindings::net_device, found: *mut c_void) -> bool {
     let kind = by_netdev(netdev);
     if kind == node_type::UNSPECIFIED {
@@ -160,11 +178,19 @@ unsafe extern "C" fn lower(netdev: *mut bindings::net_device, found: *mut c_void
 /// The RDMA core's own table: devices that name their netdev. Any context.
 fn by_netdev(netdev: *mut bindings::net_device) -> u8 {
     // SAFETY: The caller holds the netdev; a device found is returned with a reference, which is dropped below.
-    let raw = unsafe { bindings::ib_device_get_by_netdev(netdev, bindings::rdma_driver_id_RDMA_DRIVER_UNKNOWN) };
-    let Some(raw) = NonNull::new(raw) else { return node_type::UNSPECIFIED };
+    let raw = unsafe {
+        bindings::ib_device_get_by_netdev(netdev, bindings::rdma_driver_id_RDMA_DRIVER_UNKNOWN)
+    };
+    let Some(raw) = NonNull::new(raw) else {
+        return node_type::UNSPECIFIED;
+    };
     // SAFETY: The reference keeps it registered.
     let device = unsafe { Device::from_raw(raw) };
-    let kind = if device.is_capable() { device.node_type() } else { node_type::UNSPECIFIED };
+    let kind = if device.is_capable() {
+        device.node_type()
+    } else {
+        node_type::UNSPECIFIED
+    };
     // SAFETY: Our reference.
     unsafe { bindings::ib_device_put(raw.as_ptr()) };
     kind

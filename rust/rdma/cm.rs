@@ -4,10 +4,7 @@
 //!
 //! C header: [`include/rdma/rdma_cm.h`](srctree/include/rdma/rdma_cm.h)
 
-use crate::{
-    addr::SockAddr,
-    device::Device,
-};
+use crate::{addr::SockAddr, device::Device};
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
     error::{from_err_ptr, to_result},
@@ -110,7 +107,12 @@ impl Event<'_> {
             return &[];
         }
         // SAFETY: rdma_cm passes `private_data_len` readable bytes that live as long as the event.
-        unsafe { core::slice::from_raw_parts(conn.private_data.cast(), usize::from(conn.private_data_len)) }
+        unsafe {
+            core::slice::from_raw_parts(
+                conn.private_data.cast(),
+                usize::from(conn.private_data_len),
+            )
+        }
     }
 }
 
@@ -201,7 +203,10 @@ impl<H: CmHandler> CmId<H> {
             }
         };
         // INVARIANT: Created above with this context and handler.
-        let this = Self { id: NonNull::new(id).ok_or(ENOMEM)?, _handler: PhantomData };
+        let this = Self {
+            id: NonNull::new(id).ok_or(ENOMEM)?,
+            _handler: PhantomData,
+        };
         // SAFETY: The id is valid and not bound yet.
         to_result(unsafe { bindings::rdma_set_afonly(this.as_ptr(), 1) })?;
         Ok(this)
@@ -235,7 +240,12 @@ impl<H: CmHandler> CmId<H> {
         let dst = *dst;
         // SAFETY: The address is copied during the call.
         to_result(unsafe {
-            bindings::rdma_resolve_addr(self.as_ptr(), core::ptr::null_mut(), dst.as_ptr(), timeout_ms as usize)
+            bindings::rdma_resolve_addr(
+                self.as_ptr(),
+                core::ptr::null_mut(),
+                dst.as_ptr(),
+                timeout_ms as usize,
+            )
         })
     }
 
@@ -253,20 +263,26 @@ impl<H: CmHandler> CmId<H> {
 
     /// Sends the connection request; only from this id's own event handler (which holds the handler mutex).
     pub fn connect_in_handler(&self, param: &ConnParam) -> Result {
-        // SAFETY: By the type invariants; the parameters are copied.
-        to_result(param.with_raw(|raw| unsafe { bindings::rdma_connect_locked(self.as_ptr(), raw) }))
+        param.with_raw(|raw| {
+            // SAFETY: By the type invariants; the parameters are copied.
+            to_result(unsafe { bindings::rdma_connect_locked(self.as_ptr(), raw) })
+        })
     }
 
     /// Accepts the connection request this id was made for; only from the handler of that request.
     pub fn accept_in_handler(&self, param: &ConnParam) -> Result {
-        // SAFETY: By the type invariants; the parameters are copied; the handler mutex is held in a handler.
-        to_result(param.with_raw(|raw| unsafe { bindings::rdma_accept(self.as_ptr(), raw) }))
+        param.with_raw(|raw| {
+            // SAFETY: By the type invariants; the parameters are copied; the handler mutex is held in a handler.
+            to_result(unsafe { bindings::rdma_accept(self.as_ptr(), raw) })
+        })
     }
 
     /// Tells the CM that data arrived although the last message of its handshake did not (`IB_EVENT_COMM_EST`). Any context.
     pub(crate) fn notify_established(&self) {
         // SAFETY: By the type invariants; the function takes no sleeping locks.
-        let _ = unsafe { bindings::rdma_notify(self.as_ptr(), bindings::ib_event_type_IB_EVENT_COMM_EST) };
+        let _ = unsafe {
+            bindings::rdma_notify(self.as_ptr(), bindings::ib_event_type_IB_EVENT_COMM_EST)
+        };
     }
 
     /// Disconnects; moves the QP to the error state where the CM still knows the connection. Sleeps.
@@ -363,7 +379,10 @@ impl<'e> ConnectRequest<'e> {
         }
         *self.adopted = true;
         // INVARIANT: Context and handler were set above, and the trampoline leaves the id to us.
-        CmId { id, _handler: PhantomData }
+        CmId {
+            id,
+            _handler: PhantomData,
+        }
     }
 }
 
@@ -380,17 +399,25 @@ impl<H: CmHandler> CmId<H> {
             (*id.as_ptr()).event_handler = Some(cm_event::<H>);
         }
         // INVARIANT: Set above.
-        Self { id, _handler: PhantomData }
+        Self {
+            id,
+            _handler: PhantomData,
+        }
     }
 }
 
 /// The handler of every id. Its return value says who destroys the id: always we, except for a request that was not adopted.
+///
+/// # Safety
+///
+/// Called by rdma_cm for an id whose context is an `Arc<H>` that belongs to the id (or, for a connect request, to the listening id).
 unsafe extern "C" fn cm_event<H: CmHandler>(
     id: *mut bindings::rdma_cm_id,
     event: *mut bindings::rdma_cm_event,
 ) -> c_int {
     // SAFETY: rdma_cm passes a valid id and event.
-    let (context, raw): (*mut c_void, &bindings::rdma_cm_event) = unsafe { ((*id).context, &*event) };
+    let (context, raw): (*mut c_void, &bindings::rdma_cm_event) =
+        unsafe { ((*id).context, &*event) };
     // SAFETY: By the invariants of `CmId` the context is an `Arc<H>` owned by the id (for a request: by the listening id, whose handler mutex
     // is held too), and rdma_cm calls no handler after destroying an id.
     let handler = unsafe { ArcBorrow::<H>::from_raw(context.cast_const().cast()) };
@@ -402,7 +429,14 @@ unsafe extern "C" fn cm_event<H: CmHandler>(
     let mut adopted = false;
     if let Some(id) = NonNull::new(id) {
         // INVARIANT: The id of a connect request, in its handler.
-        H::connect_request(handler, ConnectRequest { id, event, adopted: &mut adopted });
+        H::connect_request(
+            handler,
+            ConnectRequest {
+                id,
+                event,
+                adopted: &mut adopted,
+            },
+        );
     }
     if adopted {
         0

@@ -69,7 +69,13 @@ pub(crate) struct Ticket {
 impl Ticket {
     /// A ticket whose completions call `done`.
     pub(crate) fn new(done: TicketDone) -> Self {
-        Self { cqe: bindings::ib_cqe { done: Some(ticket_done) }, done, seq: 0 }
+        Self {
+            cqe: bindings::ib_cqe {
+                done: Some(ticket_done),
+            },
+            done,
+            seq: 0,
+        }
     }
 
     /// The `wr_cqe` of a work request.
@@ -78,6 +84,11 @@ impl Ticket {
     }
 }
 
+/// The completion handler of every [`Ticket`]. Softirq.
+///
+/// # Safety
+///
+/// Called by the CQ for a work request whose `wr_cqe` is that of a live `Ticket`.
 unsafe extern "C" fn ticket_done(_cq: *mut bindings::ib_cq, wc: *mut bindings::ib_wc) {
     // SAFETY: The CQ passes a valid completion, alive for the call.
     let wc = unsafe { &*wc };

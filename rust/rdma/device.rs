@@ -44,7 +44,10 @@ impl<'a> Device<'a> {
     /// The device stays registered for `'a`.
     pub(crate) unsafe fn from_raw(raw: NonNull<bindings::ib_device>) -> Self {
         // INVARIANT: By the safety requirement.
-        Self { raw, _pinned: PhantomData }
+        Self {
+            raw,
+            _pinned: PhantomData,
+        }
     }
 
     pub(crate) fn as_ptr(&self) -> *mut bindings::ib_device {
@@ -98,27 +101,27 @@ impl<'a> Device<'a> {
 
     /// Longest work queue of a QP.
     pub fn max_qp_wr(&self) -> u32 {
-        self.attrs().max_qp_wr.max(0) as u32
+        self.attrs().max_qp_wr
     }
 
     /// Most entries of a CQ.
     pub fn max_cqe(&self) -> u32 {
-        self.attrs().max_cqe.max(0) as u32
+        self.attrs().max_cqe
     }
 
     /// Most SGEs of a send work request.
     pub fn max_send_sge(&self) -> u32 {
-        self.attrs().max_send_sge.max(0) as u32
+        self.attrs().max_send_sge
     }
 
     /// RDMA reads a QP can serve at once.
     pub fn max_qp_rd_atom(&self) -> u32 {
-        self.attrs().max_qp_rd_atom.max(0) as u32
+        self.attrs().max_qp_rd_atom
     }
 
     /// RDMA reads a QP can have outstanding as requester.
     pub fn max_qp_init_rd_atom(&self) -> u32 {
-        self.attrs().max_qp_init_rd_atom.max(0) as u32
+        self.attrs().max_qp_init_rd_atom
     }
 
     /// Most pages of a fast-registration MR.
@@ -142,6 +145,8 @@ impl<'a> Device<'a> {
 
 /// FRWR support by attributes: `IB_DEVICE_MEM_MGT_EXTENSIONS` and a page list (contract §4.2).
 pub fn frwr_supported(attrs: &bindings::ib_device_attr) -> bool {
-    attrs.device_cap_flags & u64::from(bindings::ib_device_cap_flags_IB_DEVICE_MEM_MGT_EXTENSIONS as u32) != 0
+    attrs.device_cap_flags
+        & u64::from(bindings::ib_device_cap_flags_IB_DEVICE_MEM_MGT_EXTENSIONS as u32)
+        != 0
         && attrs.max_fast_reg_page_list_len != 0
 }

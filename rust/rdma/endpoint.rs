@@ -47,14 +47,20 @@ impl fmt::Display for Fault {
             Self::Receive(e) => ("receive", e),
             Self::Transfer(e) => ("RDMA read/write", e),
             Self::Registration(e) => ("memory registration", e),
-            Self::Post(e) => return write!(f, "posting a work request failed (errno {})", e.to_errno()),
-            Self::UnexpectedOpcode(op) => return write!(f, "receive completed with unexpected opcode {op}"),
+            Self::Post(e) => {
+                return write!(f, "posting a work request failed (errno {})", e.to_errno())
+            }
+            Self::UnexpectedOpcode(op) => {
+                return write!(f, "receive completed with unexpected opcode {op}")
+            }
             Self::Stuck => return f.write_str("a work request does not complete"),
             Self::QpEvent(event) => return write!(f, "QP event {event}"),
         };
         match error {
             WcError::Flushed => write!(f, "{what} flushed: the connection ended"),
-            WcError::Status(status) => write!(f, "{what} failed with work completion status {status}"),
+            WcError::Status(status) => {
+                write!(f, "{what} failed with work completion status {status}")
+            }
         }
     }
 }
@@ -128,7 +134,13 @@ impl<O: Owner> Endpoint<O> {
     }
 
     /// Makes PD, CQ and QP, and posts one receive of `first_recv` bytes for the negotiate message. Sleeps.
-    pub fn make_verbs(&self, ctx: &ProcessCtx, owner: Arc<O>, sizes: QueueSizes, first_recv: usize) -> Result {
+    pub fn make_verbs(
+        &self,
+        ctx: &ProcessCtx,
+        owner: Arc<O>,
+        sizes: QueueSizes,
+        first_recv: usize,
+    ) -> Result {
         let verbs = Verbs::new(ctx, &self.cm, owner, sizes)?;
         let raw: *const Verbs<O> = &*verbs;
         if !self.verbs.populate(verbs) {

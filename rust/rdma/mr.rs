@@ -25,8 +25,7 @@ use kernel::{
 use smbdirect_kext::{
     bindings,
     ctx::{NofsScope, ProcessCtx},
-    new_wait_queue,
-    time,
+    new_wait_queue, time,
     wait::{Mode, Outcome, WaitQueue},
 };
 
@@ -146,7 +145,10 @@ impl<O: Owner> MrPool<O> {
     ) -> Result<Pin<KBox<Self>>> {
         // SAFETY: By the safety requirement.
         let pd = unsafe { (*verbs).pd().clone() };
-        let lists = Lists { all: KVec::with_capacity(max, GFP_KERNEL)?, free: KVec::with_capacity(max, GFP_KERNEL)? };
+        let lists = Lists {
+            all: KVec::with_capacity(max, GFP_KERNEL)?,
+            free: KVec::with_capacity(max, GFP_KERNEL)?,
+        };
         let pool = KBox::pin_init(
             pin_init!(Self {
                 verbs,
@@ -193,8 +195,9 @@ impl<O: Owner> MrPool<O> {
         } else {
             bindings::ib_mr_type_IB_MR_TYPE_MEM_REG
         };
-        // SAFETY: The PD belongs to the endpoint.
-        let raw = from_err_ptr(unsafe { bindings::ib_alloc_mr(self.pd.as_ptr(), kind, self.pages) })?;
+        // SAFETY: We hold the PD.
+        let raw = unsafe { bindings::ib_alloc_mr(self.pd.as_ptr(), kind, self.pages) };
+        let raw = from_err_ptr(raw)?;
         let guard = kernel::types::ScopeGuard::new_with_data(raw, |raw| {
             // SAFETY: Allocated above, unused.
             unsafe { bindings::ib_dereg_mr_user(raw, core::ptr::null_mut()) };
@@ -243,12 +246,14 @@ impl<O: Owner> MrPool<O> {
         if let Ok(mr) = self.make(ctx) {
             return Ok(mr);
         }
-        match self.waiters.wait(ctx, Mode::Interruptible, Some(timeout), || {
-            if !alive() {
-                return Some(None);
-            }
-            self.lists.lock().free.pop().map(Some)
-        }) {
+        match self
+            .waiters
+            .wait(ctx, Mode::Interruptible, Some(timeout), || {
+                if !alive() {
+                    return Some(None);
+                }
+                self.lists.lock().free.pop().map(Some)
+            }) {
             Outcome::Ready(Some(mr)) => Ok(mr),
             Outcome::Ready(None) => Err(RegisterError::Failed(ENOTCONN)),
             Outcome::TimedOut | Outcome::Interrupted => Err(RegisterError::Interrupted),
@@ -283,7 +288,9 @@ impl<O: Owner> MrPool<O> {
     ) -> core::result::Result<Arc<Mr>, RegisterError> {
         let limit = self.pages as usize;
         // SAFETY: A valid iterator.
-        let pages = unsafe { bindings::iov_iter_npages(iter, i32::try_from(limit + 1).unwrap_or(i32::MAX)) };
+        let pages = unsafe {
+            bindings::iov_iter_npages(iter, i32::try_from(limit + 1).unwrap_or(i32::MAX))
+        };
         let pages = usize::try_from(pages).unwrap_or(0);
         if pages > limit {
             return Err(RegisterError::TooManyPages(pages));
@@ -318,7 +325,11 @@ impl<O: Owner> MrPool<O> {
         while hw.sg.len() < pages {
             hw.sg.push(bindings::scatterlist::default(), GFP_KERNEL)?;
         }
-        let mut table = bindings::sg_table { sgl: hw.sg.as_mut_ptr(), nents: 0, orig_nents: 0 };
+        let mut table = bindings::sg_table {
+            sgl: hw.sg.as_mut_ptr(),
+            nents: 0,
+            orig_nents: 0,
+        };
         // SAFETY: The list has at least `pages` entries.
         unsafe { bindings::sg_init_table(table.sgl, pages as u32) };
         // SAFETY: A valid iterator.
@@ -333,7 +344,8 @@ impl<O: Owner> MrPool<O> {
         let nents = table.nents as i32;
         let device = self.verbs().device();
         // SAFETY: A filled list; the device is registered.
-        let mapped = unsafe { bindings::smbd_dma_map_sg(device, table.sgl, nents, direction.raw()) };
+        let mapped =
+            unsafe { bindings::smbd_dma_map_sg(device, table.sgl, nents, direction.raw()) };
         if mapped <= 0 {
             return Err(EIO);
         }
@@ -342,7 +354,13 @@ impl<O: Owner> MrPool<O> {
         let raw = hw.mr.as_ptr();
         // SAFETY: A mapped list; the MR is idle.
         let entries = unsafe {
-            bindings::ib_map_mr_sg(raw, table.sgl, mapped, core::ptr::null_mut(), kernel::page::PAGE_SIZE as u32)
+            bindings::ib_map_mr_sg(
+                raw,
+                table.sgl,
+                mapped,
+                core::ptr::null_mut(),
+                kernel::page::PAGE_SIZE as u32,
+            )
         };
         if entries != mapped {
             self.unmap(hw);
@@ -368,7 +386,11 @@ impl<O: Owner> MrPool<O> {
             (*wr).mr = raw;
             (*wr).key = rkey;
             (*wr).access = access as i32;
-            *mr.remote.get() = RemoteBuffer { offset: iova, token: rkey, length: u32::try_from(length).map_err(|_| EINVAL)? };
+            *mr.remote.get() = RemoteBuffer {
+                offset: iova,
+                token: rkey,
+                length: u32::try_from(length).map_err(|_| EINVAL)?,
+            };
         }
         // Published before the post: the peer can only learn the key later.
         mr.key.store(rkey, Release);
@@ -376,7 +398,9 @@ impl<O: Owner> MrPool<O> {
         let first = wr.cast::<bindings::ib_send_wr>();
         // SAFETY: One work request; the region stays in the pool's list until the QP is destroyed.
         let posted = unsafe {
-            self.verbs().post(first, first, 1, u32::MAX, false, |seq| (*mr.ticket.get()).seq = seq)
+            self.verbs().post(first, first, 1, u32::MAX, false, |seq| {
+                (*mr.ticket.get()).seq = seq
+            })
         };
         if let Err(refused) = posted {
             if refused.posted == 0 {
@@ -410,7 +434,9 @@ impl<O: Owner> MrPool<O> {
     /// [`Mr::wait_gone`] without holding on to the endpoint.
     pub fn deregister(&self, ctx: &ProcessCtx, mr: &Arc<Mr>) -> Result {
         let mut guard = mr.hw.lock();
-        let Some(hw) = (*guard).as_mut() else { return Ok(()) };
+        let Some(hw) = (*guard).as_mut() else {
+            return Ok(());
+        };
         if hw.live && !mr.invalidated.load(Acquire) {
             self.local_invalidate(ctx, mr, hw)?;
         }
@@ -434,14 +460,19 @@ impl<O: Owner> MrPool<O> {
             (*wr).opcode = bindings::ib_wr_opcode_IB_WR_LOCAL_INV;
             set_cqe(wr, mr.ticket.get());
             set_invalidate(wr, (*hw.mr.as_ptr()).rkey);
-            self.verbs().post(wr, wr, 1, u32::MAX, true, |seq| (*mr.ticket.get()).seq = seq)
+            self.verbs().post(wr, wr, 1, u32::MAX, true, |seq| {
+                (*mr.ticket.get()).seq = seq
+            })
         };
         if let Err(refused) = posted {
             return Err(refused.error);
         }
-        let done = mr.waiters.wait(ctx, Mode::Uninterruptible, Some(time::jiffies(INVALIDATE_MS)), || {
-            (mr.inv.load(Acquire) >= 2).then_some(())
-        });
+        let done = mr.waiters.wait(
+            ctx,
+            Mode::Uninterruptible,
+            Some(time::jiffies(INVALIDATE_MS)),
+            || (mr.inv.load(Acquire) >= 2).then_some(()),
+        );
         match done {
             Outcome::Ready(()) if mr.inv.load(Acquire) == 2 => Ok(()),
             Outcome::Ready(()) => Err(ENOTCONN),
@@ -457,7 +488,9 @@ impl<O: Owner> MrPool<O> {
         // The list keeps the regions themselves until the pool is dropped.
         let mut at = 0;
         loop {
-            let Some(mr) = self.lists.lock().all.get(at).cloned() else { break };
+            let Some(mr) = self.lists.lock().all.get(at).cloned() else {
+                break;
+            };
             at += 1;
             if let Some(mut hw) = mr.hw.lock().take() {
                 // SAFETY: No work request refers to it: the QP is gone.
@@ -476,7 +509,9 @@ impl<O: Owner> MrPool<O> {
 fn unmap(device: *mut bindings::ib_device, hw: &mut Hardware) {
     if hw.mapped > 0 {
         // SAFETY: Mapped with the same device, list and direction.
-        unsafe { bindings::smbd_dma_unmap_sg(device, hw.sg.as_mut_ptr(), hw.mapped, hw.direction.raw()) };
+        unsafe {
+            bindings::smbd_dma_unmap_sg(device, hw.sg.as_mut_ptr(), hw.mapped, hw.direction.raw())
+        };
         hw.mapped = 0;
     }
 }
@@ -485,14 +520,19 @@ impl Mr {
     /// What the peer needs to reach the region, or `None` if it is not registered (any more). Sleeps.
     pub fn remote_buffer(&self, _ctx: &ProcessCtx) -> Option<RemoteBuffer> {
         let guard = self.hw.lock();
+        if !(*guard).as_ref().is_some_and(|hw| hw.live) {
+            return None;
+        }
         // SAFETY: The mutex is held.
-        (*guard).as_ref().filter(|hw| hw.live).map(|_| unsafe { *self.remote.get() })
+        Some(unsafe { *self.remote.get() })
     }
 
     /// Waits until the region is a shell: its connection's QP is destroyed, its key dead and its mapping released. Sleeps, uninterruptibly; the
     /// caller must not hold a permit for the endpoint.
     pub fn wait_gone(&self, ctx: &ProcessCtx) {
-        self.waiters.wait(ctx, Mode::Uninterruptible, None, || self.gone.load(Acquire).then_some(()));
+        self.waiters.wait(ctx, Mode::Uninterruptible, None, || {
+            self.gone.load(Acquire).then_some(())
+        });
     }
 }
 
@@ -504,7 +544,8 @@ impl Mr {
 unsafe fn completed(ticket: *mut Ticket, wc: &bindings::ib_wc) {
     // SAFETY: By the safety requirement; the pool's list keeps the region until the QP is destroyed. `UnsafeCell<Ticket>` is laid out as `Ticket`.
     let (mr, seq) = unsafe {
-        let mr: *const Mr = container_of!(ticket.cast::<core::cell::UnsafeCell<Ticket>>(), Mr, ticket);
+        let mr: *const Mr =
+            container_of!(ticket.cast::<core::cell::UnsafeCell<Ticket>>(), Mr, ticket);
         (ArcBorrow::<Mr>::from_raw(mr), (*ticket).seq)
     };
     let outcome = match wc_result(wc) {

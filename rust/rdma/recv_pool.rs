@@ -89,9 +89,14 @@ impl<O: Owner> RecvPool<O> {
     /// # Safety
     ///
     /// `verbs` outlives every use of the pool but its drop, and the pool is dropped after the QP was destroyed.
-    pub(crate) unsafe fn new(verbs: *const Verbs<O>, size: usize, max: u16) -> Result<Pin<KBox<Self>>> {
+    pub(crate) unsafe fn new(
+        verbs: *const Verbs<O>,
+        size: usize,
+        max: u16,
+    ) -> Result<Pin<KBox<Self>>> {
         let stride = crate::chunk::stride(size);
-        let per_block = NonZeroUsize::new(crate::chunk::slots_in(CHUNK_ORDER, stride)).unwrap_or(NonZeroUsize::MIN);
+        let per_block = NonZeroUsize::new(crate::chunk::slots_in(CHUNK_ORDER, stride))
+            .unwrap_or(NonZeroUsize::MIN);
         let count = usize::from(max) / per_block + 2;
         let mut blocks = KVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
@@ -130,13 +135,21 @@ impl<O: Owner> RecvPool<O> {
     /// Adds one chunk with at most `wanted` slots, all free. Returns how many. Sleeps.
     pub fn grow(&self, _ctx: &ProcessCtx, wanted: usize) -> Result<usize> {
         let mut used = self.grow.lock();
-        let wanted = wanted.min(self.max.saturating_sub(self.total())).min(self.per_block.get());
+        let wanted = wanted
+            .min(self.max.saturating_sub(self.total()))
+            .min(self.per_block.get());
         let Some(place) = self.blocks.get(*used).filter(|_| wanted > 0) else {
             return Err(ENOSPC);
         };
         // SAFETY: The device is pinned by the endpoint's cm_id, which outlives the pool.
         let memory = unsafe {
-            Chunk::new(self.verbs().device(), self.size, wanted, CHUNK_ORDER, Direction::FromDevice)?
+            Chunk::new(
+                self.verbs().device(),
+                self.size,
+                wanted,
+                CHUNK_ORDER,
+                Direction::FromDevice,
+            )?
         };
         let slots = memory.slots().min(self.per_block.get());
         let base = *used * self.per_block.get();
@@ -144,9 +157,14 @@ impl<O: Owner> RecvPool<O> {
         for i in 0..slots {
             metas.push(
                 UnsafeCell::new(Meta {
-                    cqe: bindings::ib_cqe { done: Some(received::<O>) },
+                    cqe: bindings::ib_cqe {
+                        done: Some(received::<O>),
+                    },
                     pool: self,
-                    wr: bindings::ib_recv_wr { num_sge: 1, ..Default::default() },
+                    wr: bindings::ib_recv_wr {
+                        num_sge: 1,
+                        ..Default::default()
+                    },
                     sge: bindings::ib_sge {
                         addr: memory.slot_dma(i),
                         length: self.size as u32,
@@ -202,7 +220,10 @@ impl<O: Owner> RecvPool<O> {
         for step in 0..span {
             let index = start + step;
             let index = if index < span { index } else { index - span };
-            if let Some(slot) = u16::try_from(index).ok().and_then(|index| self.hold(index, FREE)) {
+            if let Some(slot) = u16::try_from(index)
+                .ok()
+                .and_then(|index| self.hold(index, FREE))
+            {
                 self.hint.store(index as i32, Relaxed);
                 return Some(slot);
             }
@@ -219,7 +240,8 @@ impl<O: Owner> RecvPool<O> {
         let mut count = 0;
         while count < BATCH {
             let Some(slot) = slots.next() else { break };
-            let (Some(meta), Some((block, at))) = (self.meta(slot.index), self.locate(slot.index)) else {
+            let (Some(meta), Some((block, at))) = (self.meta(slot.index), self.locate(slot.index))
+            else {
                 continue;
             };
             let _ = ManuallyDrop::new(slot);
@@ -283,7 +305,9 @@ impl<O: Owner> RecvSlot<'_, O> {
     pub fn bytes(&self) -> &[u8] {
         match self.pool.locate(self.index) {
             // SAFETY: HELD: neither the hardware nor another handle touches it; `size` bytes are in the chunk.
-            Some((block, at)) => unsafe { core::slice::from_raw_parts(block.memory.slot(at), self.pool.size) },
+            Some((block, at)) => unsafe {
+                core::slice::from_raw_parts(block.memory.slot(at), self.pool.size)
+            },
             None => &[],
         }
     }
@@ -323,6 +347,10 @@ pub struct Received<'a, O: Owner> {
 }
 
 /// A receive completed. Softirq.
+///
+/// # Safety
+///
+/// Called by the CQ for a receive that a `RecvPool<O>` posted.
 unsafe extern "C" fn received<O: Owner>(_cq: *mut bindings::ib_cq, wc: *mut bindings::ib_wc) {
     // SAFETY: The CQ passes a valid completion; its `wr_cqe` is that of a slot's metadata, since only `RecvPool::post` uses this function.
     let (wc, meta) = unsafe {
@@ -357,6 +385,12 @@ unsafe extern "C" fn received<O: Owner>(_cq: *mut bindings::ib_cq, wc: *mut bind
     } else {
         None
     };
-    O::received(verbs.owner.as_arc_borrow(), Received { slot, len, invalidated });
+    O::received(
+        verbs.owner.as_arc_borrow(),
+        Received {
+            slot,
+            len,
+            invalidated,
+        },
+    );
 }
-

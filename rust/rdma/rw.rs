@@ -27,8 +27,7 @@ use kernel::{
 use smbdirect_kext::{
     bindings,
     ctx::ProcessCtx,
-    new_wait_queue,
-    time,
+    new_wait_queue, time,
     wait::{Mode, Outcome, WaitQueue},
 };
 
@@ -47,7 +46,11 @@ impl Local<'_> {
     ///
     /// The memory is kernel memory, mapped in the linear map or by vmalloc, that nobody frees, reads or writes for the lifetime of the value.
     pub unsafe fn new(start: NonNull<u8>, len: usize) -> Self {
-        Self { start, len, _memory: PhantomData }
+        Self {
+            start,
+            len,
+            _memory: PhantomData,
+        }
     }
 
     /// Length in bytes.
@@ -158,7 +161,10 @@ impl<O: Owner> RwEngine<O> {
         // SAFETY: By the safety requirement.
         let (sizes, iwarp) = unsafe {
             let v = &*verbs;
-            (v.sizes(), bindings::smbd_port_is_iwarp(v.device(), v.port()))
+            (
+                v.sizes(),
+                bindings::smbd_port_is_iwarp(v.device(), v.port()),
+            )
         };
         let live = KVec::with_capacity(MAX_LIVE, GFP_KERNEL)?;
         KBox::pin_init(
@@ -246,7 +252,9 @@ impl<O: Owner> RwEngine<O> {
         let slices = unsafe { &mut *batch.slices.get() };
         let (mut entries, mut mrs) = (0, 0);
         let result = loop {
-            let Some(&transfer) = transfers.peek() else { break Ok(()) };
+            let Some(&transfer) = transfers.peek() else {
+                break Ok(());
+            };
             if slices.len() == BATCH_SLICES || entries >= self.total / 4 {
                 break Ok(());
             }
@@ -279,7 +287,12 @@ impl<O: Owner> RwEngine<O> {
     }
 
     /// Maps one transfer, with its share of the budget. `None` if the budget does not allow it now.
-    fn map(&self, local: Local<'_>, direction: Direction, t: Transfer) -> Result<Option<(KBox<Slice>, u32, u32)>> {
+    fn map(
+        &self,
+        local: Local<'_>,
+        direction: Direction,
+        t: Transfer,
+    ) -> Result<Option<(KBox<Slice>, u32, u32)>> {
         if t.len == 0 || t.local.checked_add(t.len).is_none_or(|end| end > local.len) {
             return Err(EINVAL);
         }
@@ -287,7 +300,8 @@ impl<O: Owner> RwEngine<O> {
         let start = unsafe { local.start.as_ptr().add(t.local) }.cast::<c_void>();
         // SAFETY: Kernel memory, by the invariant of `Local`.
         let bound = unsafe { bindings::smbd_sg_bound(start, t.len) };
-        let mut sg: KVVec<bindings::scatterlist> = KVVec::with_capacity(bound as usize, GFP_KERNEL)?;
+        let mut sg: KVVec<bindings::scatterlist> =
+            KVVec::with_capacity(bound as usize, GFP_KERNEL)?;
         for _ in 0..bound {
             sg.push(bindings::scatterlist::default(), GFP_KERNEL)?;
         }
@@ -311,7 +325,14 @@ impl<O: Owner> RwEngine<O> {
         if !self.reserve(cost, cost_mrs) {
             return Ok(None);
         }
-        let mut slice = match KBox::new(Slice { ctx: bindings::rdma_rw_ctx::default(), sg, nents }, GFP_KERNEL) {
+        let mut slice = match KBox::new(
+            Slice {
+                ctx: bindings::rdma_rw_ctx::default(),
+                sg,
+                nents,
+            },
+            GFP_KERNEL,
+        ) {
             Ok(slice) => slice,
             Err(err) => {
                 self.give_back(cost, cost_mrs);
@@ -358,10 +379,16 @@ impl<O: Owner> RwEngine<O> {
         let mut first: *mut bindings::ib_send_wr = core::ptr::null_mut();
         let qp = self.verbs().qp();
         for (i, slice) in slices.iter_mut().rev().enumerate() {
-            let cqe = if i == 0 { Ticket::cqe(batch.ticket.get()) } else { core::ptr::null_mut() };
+            let cqe = if i == 0 {
+                Ticket::cqe(batch.ticket.get())
+            } else {
+                core::ptr::null_mut()
+            };
             // SAFETY: An initialised context; the budget guarantees that its entries fit, so the chain will be posted and the key changes this makes
             // are not lost.
-            first = unsafe { bindings::rdma_rw_ctx_wrs(&mut slice.ctx, qp, self.verbs().port(), cqe, first) };
+            first = unsafe {
+                bindings::rdma_rw_ctx_wrs(&mut slice.ctx, qp, self.verbs().port(), cqe, first)
+            };
         }
         let (mut tail, mut count) = (first, 1u32);
         // SAFETY: A well-formed chain.
@@ -374,7 +401,10 @@ impl<O: Owner> RwEngine<O> {
         batch.state.store(POSTED, Release);
         // SAFETY: The chain belongs to the batch, which `live` keeps until its completion or the drain.
         let posted = unsafe {
-            self.verbs().post(first, tail, count, u32::MAX, true, |seq| (*batch.ticket.get()).seq = seq)
+            self.verbs()
+                .post(first, tail, count, u32::MAX, true, |seq| {
+                    (*batch.ticket.get()).seq = seq
+                })
         };
         match posted {
             Ok(()) => Ok(()),
@@ -396,7 +426,12 @@ impl<O: Owner> RwEngine<O> {
     ///
     /// After an error on a connection that is not `alive` the hardware may still use the memory: the caller must then wait until the endpoint has quiesced,
     /// without a permit for it.
-    pub fn finish(&self, ctx: &ProcessCtx, batch: &Arc<Batch<O>>, alive: &dyn Fn() -> bool) -> Result {
+    pub fn finish(
+        &self,
+        ctx: &ProcessCtx,
+        batch: &Arc<Batch<O>>,
+        alive: &dyn Fn() -> bool,
+    ) -> Result {
         self.settle(ctx, batch, alive)?;
         let ok = batch.state.load(Acquire) == DONE;
         let result = if !ok {
@@ -419,11 +454,12 @@ impl<O: Owner> RwEngine<O> {
         let mut waited = 0;
         let mut dead = 0;
         loop {
-            if let Outcome::Ready(()) =
-                batch.waiters.wait(ctx, Mode::Uninterruptible, Some(time::jiffies(STEP_MS)), || {
-                    (batch.state.load(Acquire) >= DONE).then_some(())
-                })
-            {
+            if let Outcome::Ready(()) = batch.waiters.wait(
+                ctx,
+                Mode::Uninterruptible,
+                Some(time::jiffies(STEP_MS)),
+                || (batch.state.load(Acquire) >= DONE).then_some(()),
+            ) {
                 return Ok(());
             }
             waited += STEP_MS;
@@ -438,15 +474,22 @@ impl<O: Owner> RwEngine<O> {
     }
 
     /// Kills the keys of an iWARP read's sinks, which the peer saw on the wire and which allow remote writes, before the memory is given back.
-    fn invalidate(&self, ctx: &ProcessCtx, batch: &Arc<Batch<O>>, alive: &dyn Fn() -> bool) -> Result {
+    fn invalidate(
+        &self,
+        ctx: &ProcessCtx,
+        batch: &Arc<Batch<O>>,
+        alive: &dyn Fn() -> bool,
+    ) -> Result {
         // SAFETY: State DONE and not retired: the batch is the caller's.
         let (slices, inv) = unsafe { (&mut *batch.slices.get(), &mut *batch.inv.get()) };
         for slice in slices.iter() {
             for i in 0..slice.ctx.nr_ops as usize {
                 // SAFETY: iWARP reads always use MRs, so the context is of that kind with `nr_ops` entries.
                 let mr = unsafe { (*(*slice.ctx.__bindgen_anon_1.reg.as_ref()).add(i)).mr };
-                let mut wr = bindings::ib_send_wr::default();
-                wr.opcode = bindings::ib_wr_opcode_IB_WR_LOCAL_INV;
+                let mut wr = bindings::ib_send_wr {
+                    opcode: bindings::ib_wr_opcode_IB_WR_LOCAL_INV,
+                    ..Default::default()
+                };
                 // SAFETY: The MR belongs to the context.
                 unsafe { set_invalidate(&mut wr, (*mr).lkey) };
                 inv.push(wr, GFP_KERNEL)?;
@@ -468,7 +511,10 @@ impl<O: Owner> RwEngine<O> {
         batch.state.store(POSTED, Release);
         // SAFETY: The chain belongs to the batch, which `live` keeps.
         let posted = unsafe {
-            self.verbs().post(base, tail, count as u32, u32::MAX, true, |seq| (*batch.ticket.get()).seq = seq)
+            self.verbs()
+                .post(base, tail, count as u32, u32::MAX, true, |seq| {
+                    (*batch.ticket.get()).seq = seq
+                })
         };
         if let Err(refused) = posted {
             self.verbs().fault(Fault::Post(refused.error));
@@ -481,7 +527,9 @@ impl<O: Owner> RwEngine<O> {
         for slice in slices.iter() {
             for i in 0..slice.ctx.nr_ops as usize {
                 // SAFETY: As above; the key is dead, so `rdma_rw` need not invalidate it before its next use.
-                unsafe { (*(*(*slice.ctx.__bindgen_anon_1.reg.as_ref()).add(i)).mr).need_inval = false };
+                unsafe {
+                    (*(*(*slice.ctx.__bindgen_anon_1.reg.as_ref()).add(i)).mr).need_inval = false
+                };
             }
         }
         Ok(())
@@ -542,7 +590,9 @@ impl<O: Owner> RwEngine<O> {
     /// Releases what is left after the QP was drained. Sleeps.
     pub(crate) fn release_all(&self, _ctx: &ProcessCtx) {
         loop {
-            let Some(batch) = self.live.lock().pop() else { break };
+            let Some(batch) = self.live.lock().pop() else {
+                break;
+            };
             self.release(&batch);
         }
     }
@@ -561,7 +611,8 @@ impl<O: Owner> RwEngine<O> {
 unsafe fn transferred<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
     // SAFETY: By the safety requirement; `live` keeps the batch. `UnsafeCell<Ticket>` is laid out as `Ticket`.
     let (batch, seq) = unsafe {
-        let batch: *const Batch<O> = container_of!(ticket.cast::<UnsafeCell<Ticket>>(), Batch<O>, ticket);
+        let batch: *const Batch<O> =
+            container_of!(ticket.cast::<UnsafeCell<Ticket>>(), Batch<O>, ticket);
         (&*batch, (*ticket).seq)
     };
     // SAFETY: The endpoint's `Verbs` exists while completions come.

@@ -96,7 +96,11 @@ impl<O: Owner> SendRing<O> {
     /// # Safety
     ///
     /// `verbs` outlives every use of the ring but its drop, and the ring is dropped after the QP was destroyed.
-    pub(crate) unsafe fn new(verbs: *const Verbs<O>, size: usize, max: u16) -> Result<Pin<KBox<Self>>> {
+    pub(crate) unsafe fn new(
+        verbs: *const Verbs<O>,
+        size: usize,
+        max: u16,
+    ) -> Result<Pin<KBox<Self>>> {
         let stride = crate::chunk::stride(size);
         let per_block = crate::chunk::slots_in(CHUNK_ORDER, stride);
         KBox::pin_init(
@@ -125,27 +129,48 @@ impl<O: Owner> SendRing<O> {
     pub fn grow(&self, _ctx: &ProcessCtx, wanted: u16) -> Result {
         let _one = self.grow.lock();
         let total = self.lists.lock().total;
-        let wanted = wanted.min(self.max.saturating_sub(total)).min(self.per_block.get());
+        let wanted = wanted
+            .min(self.max.saturating_sub(total))
+            .min(self.per_block.get());
         if wanted == 0 {
             return Err(ENOSPC);
         }
         // The index of a slot names its block only if all blocks but the first of a ring have the same number of slots; so blocks are
         // numbered by a fixed stride and a short block leaves its tail unused.
-        let number = self.blocks.iter().position(|b| b.as_ref().is_none()).ok_or(ENOSPC)?;
-        let base = u16::try_from(number).map_err(|_| ENOSPC)?.saturating_mul(self.per_block.get());
+        let number = self
+            .blocks
+            .iter()
+            .position(|b| b.as_ref().is_none())
+            .ok_or(ENOSPC)?;
+        let base = u16::try_from(number)
+            .map_err(|_| ENOSPC)?
+            .saturating_mul(self.per_block.get());
         // SAFETY: The device is pinned by the endpoint's cm_id, which outlives the ring.
         let memory = unsafe {
-            Chunk::new(self.verbs().device(), self.size, usize::from(wanted), CHUNK_ORDER, Direction::ToDevice)?
+            Chunk::new(
+                self.verbs().device(),
+                self.size,
+                usize::from(wanted),
+                CHUNK_ORDER,
+                Direction::ToDevice,
+            )?
         };
         let slots = memory.slots().min(usize::from(self.per_block.get()));
         let mut metas = KVec::with_capacity(slots, GFP_KERNEL)?;
         for i in 0..slots {
-            let sge = bindings::ib_sge { addr: memory.slot_dma(i), length: 0, lkey: self.verbs().lkey() };
+            let sge = bindings::ib_sge {
+                addr: memory.slot_dma(i),
+                length: 0,
+                lkey: self.verbs().lkey(),
+            };
             metas.push(
                 UnsafeCell::new(Meta {
                     ticket: Ticket::new(sent::<O>),
                     ring: self,
-                    wr: bindings::ib_send_wr { num_sge: 1, ..Default::default() },
+                    wr: bindings::ib_send_wr {
+                        num_sge: 1,
+                        ..Default::default()
+                    },
                     sge,
                     next: NONE,
                     index: base + i as u16,
@@ -180,7 +205,10 @@ impl<O: Owner> SendRing<O> {
 
     fn locate(&self, index: u16) -> (Option<&Block<O>>, usize) {
         let number = usize::from(index / self.per_block);
-        (self.blocks.get(number).and_then(|b| b.as_ref()), usize::from(index % self.per_block))
+        (
+            self.blocks.get(number).and_then(|b| b.as_ref()),
+            usize::from(index % self.per_block),
+        )
     }
 
     /// A free slot, or `None`; if `wait` is set the owner is told when one becomes free. Any context.
@@ -249,7 +277,10 @@ impl<O: Owner> SendRing<O> {
             unsafe {
                 (*meta).wr.next = core::ptr::null_mut();
                 (*meta).wr.sg_list = core::ptr::addr_of_mut!((*meta).sge);
-                set_cqe(core::ptr::addr_of_mut!((*meta).wr), core::ptr::addr_of_mut!((*meta).ticket));
+                set_cqe(
+                    core::ptr::addr_of_mut!((*meta).wr),
+                    core::ptr::addr_of_mut!((*meta).ticket),
+                );
                 (*meta).wr.send_flags = 0;
                 if !previous.is_null() {
                     (*previous).wr.next = core::ptr::addr_of_mut!((*meta).wr);
@@ -274,7 +305,11 @@ impl<O: Owner> SendRing<O> {
         match result {
             Ok(()) => Ok(()),
             Err(Refused { posted, error }) => {
-                self.land_tail(indices.get(..count).unwrap_or(&[]), posted as usize, error == EAGAIN && posted == 0);
+                self.land_tail(
+                    indices.get(..count).unwrap_or(&[]),
+                    posted as usize,
+                    error == EAGAIN && posted == 0,
+                );
                 Err(error)
             }
         }
@@ -307,7 +342,9 @@ impl<O: Owner> SendRing<O> {
         let mut lists = self.lists.lock();
         if !unlaunched {
             // They are the newest in flight: cut the list behind the last posted one.
-            let Some(&first_bad) = indices.get(posted) else { return };
+            let Some(&first_bad) = indices.get(posted) else {
+                return;
+            };
             let mut before = NONE;
             let mut at = lists.flight_head;
             while at != NONE && at != first_bad {
@@ -341,7 +378,8 @@ impl<O: Owner> SendRing<O> {
         while lists.flight_head != NONE {
             let index = lists.flight_head;
             // SAFETY: A slot in flight; the lock is held.
-            let (slot_seq, next) = unsafe { ((*self.meta(index)).ticket.seq, (*self.meta(index)).next) };
+            let (slot_seq, next) =
+                unsafe { ((*self.meta(index)).ticket.seq, (*self.meta(index)).next) };
             if (seq.wrapping_sub(slot_seq) as i32) < 0 {
                 break;
             }
@@ -368,7 +406,9 @@ impl<'a, O: Owner> SendSlot<'a, O> {
         let (block, at) = self.ring.locate(self.index);
         match block {
             // SAFETY: By the type invariants nobody else touches the slot; `size` bytes are in the chunk.
-            Some(block) => unsafe { core::slice::from_raw_parts_mut(block.memory.slot(at), self.ring.size) },
+            Some(block) => unsafe {
+                core::slice::from_raw_parts_mut(block.memory.slot(at), self.ring.size)
+            },
             None => &mut [],
         }
     }
@@ -431,7 +471,11 @@ impl<'a, O: Owner> Chain<'a, O> {
 
     /// An empty chain.
     pub fn new(ring: &'a SendRing<O>) -> Self {
-        Self { ring, slots: [NONE; CHAIN], len: 0 }
+        Self {
+            ring,
+            slots: [NONE; CHAIN],
+            len: 0,
+        }
     }
 
     /// How many slots it has.

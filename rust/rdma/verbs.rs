@@ -102,7 +102,9 @@ unsafe impl Sync for Pd {}
 impl Pd {
     fn new(device: *mut bindings::ib_device) -> Result<Arc<Self>> {
         // SAFETY: The device is registered (the caller's cm_id is bound to it).
-        let raw = from_err_ptr(unsafe { bindings::__ib_alloc_pd(device, 0, c"smbdirect".as_char_ptr()) })?;
+        let raw = from_err_ptr(unsafe {
+            bindings::__ib_alloc_pd(device, 0, c"smbdirect".as_char_ptr())
+        })?;
         // INVARIANT: Allocated above. Dropped again if there is no memory for the `Arc`.
         Ok(Arc::new(Self { raw }, GFP_KERNEL)?)
     }
@@ -154,18 +156,28 @@ impl<O: Owner> Verbs<O> {
         let device = cm.device().ok_or(EINVAL)?;
         let id = cm.as_ptr();
         // Margin of a quarter: that much may be finished and not yet reported, because nothing after it was signalled.
-        let own = sizes.send.saturating_add(sizes.rw).saturating_add(sizes.mrs.saturating_mul(2));
+        let own = sizes
+            .send
+            .saturating_add(sizes.rw)
+            .saturating_add(sizes.mrs.saturating_mul(2));
         let depth = own.saturating_add(own / 3).saturating_add(4);
         let recv = sizes.recv.saturating_add(DRAIN);
         // `rdma_rw` adds its own entries for the MRs it manages; they are in `rw` already, so the CQ has room for both.
         // On iWARP, reads leave the send queue before they complete: up to 255 more completions can be outstanding.
-        let reads = if device.is_iwarp(cm.port()) { u32::from(u8::MAX) } else { 0 };
+        let reads = if device.is_iwarp(cm.port()) {
+            u32::from(u8::MAX)
+        } else {
+            0
+        };
         let cqe = depth
             .saturating_add(DRAIN)
             .saturating_add(recv)
             .saturating_add(sizes.rw_mrs.saturating_mul(3))
             .saturating_add(reads);
-        if depth.saturating_add(DRAIN) > device.max_qp_wr() || recv > device.max_qp_wr() || cqe > device.max_cqe() {
+        if depth.saturating_add(DRAIN) > device.max_qp_wr()
+            || recv > device.max_qp_wr()
+            || cqe > device.max_cqe()
+        {
             return Err(EINVAL);
         }
         let pd = Pd::new(device.as_ptr())?;
@@ -256,7 +268,12 @@ impl<O: Owner> Verbs<O> {
     /// SGEs a work request of this QP may have: for writes, and for reads.
     pub(crate) fn max_sge(&self) -> (u32, u32) {
         // SAFETY: By the type invariants.
-        unsafe { ((*self.qp).max_write_sge.max(1), (*self.qp).max_read_sge.max(1)) }
+        unsafe {
+            (
+                (*self.qp).max_write_sge.max(1),
+                (*self.qp).max_read_sge.max(1),
+            )
+        }
     }
 
     /// Reports a fault to the owner. Any context.
@@ -289,15 +306,18 @@ impl<O: Owner> Verbs<O> {
     ) -> core::result::Result<(), Refused> {
         let mut sq = self.sq.lock();
         if !sq.fits(n) {
-            return Err(Refused { posted: 0, error: EAGAIN });
+            return Err(Refused {
+                posted: 0,
+                error: EAGAIN,
+            });
         }
         let signalled = signal || sq.must_signal(n, every);
         // SAFETY: `tail` is valid by the safety requirement.
         unsafe {
             if signalled {
-                (*tail).send_flags |= bindings::ib_send_flags_IB_SEND_SIGNALED as i32;
+                (*tail).send_flags |= bindings::ib_send_flags_IB_SEND_SIGNALED;
             } else {
-                (*tail).send_flags &= !(bindings::ib_send_flags_IB_SEND_SIGNALED as i32);
+                (*tail).send_flags &= !bindings::ib_send_flags_IB_SEND_SIGNALED;
             }
         }
         let seq = sq.take(n, signalled);
@@ -310,7 +330,10 @@ impl<O: Owner> Verbs<O> {
         }
         if bad.is_null() {
             // The provider did not say: everything may have been posted.
-            return Err(Refused { posted: n, error: Error::from_errno(ret) });
+            return Err(Refused {
+                posted: n,
+                error: Error::from_errno(ret),
+            });
         }
         let mut posted = 0;
         let mut wr = first.cast_const();
@@ -320,7 +343,10 @@ impl<O: Owner> Verbs<O> {
             wr = unsafe { (*wr).next };
         }
         sq.untake(n - posted);
-        Err(Refused { posted, error: Error::from_errno(ret) })
+        Err(Refused {
+            posted,
+            error: Error::from_errno(ret),
+        })
     }
 
     /// Records that everything up to `seq` finished. Softirq.
@@ -331,9 +357,18 @@ impl<O: Owner> Verbs<O> {
 
     /// Moves the QP to the error state, so that everything posted flushes. Sleeps.
     pub fn set_error(&self, _ctx: &ProcessCtx) {
-        let mut attr = bindings::ib_qp_attr { qp_state: bindings::ib_qp_state_IB_QPS_ERR, ..Default::default() };
+        let mut attr = bindings::ib_qp_attr {
+            qp_state: bindings::ib_qp_state_IB_QPS_ERR,
+            ..Default::default()
+        };
         // SAFETY: By the type invariants. A failure leaves the drain in teardown to cope.
-        let _ = unsafe { bindings::ib_modify_qp(self.qp, &mut attr, bindings::ib_qp_attr_mask_IB_QP_STATE as i32) };
+        let _ = unsafe {
+            bindings::ib_modify_qp(
+                self.qp,
+                &mut attr,
+                bindings::ib_qp_attr_mask_IB_QP_STATE as i32,
+            )
+        };
     }
 
     /// Waits until everything posted has completed. Nobody may post any more. Sleeps.
@@ -367,6 +402,10 @@ pub struct Refused {
 }
 
 /// QP events. Driver context, possibly hard IRQ.
+///
+/// # Safety
+///
+/// Called by the provider with the `O` of a live `Verbs<O>` as context.
 unsafe extern "C" fn qp_event<O: Owner>(event: *mut bindings::ib_event, context: *mut c_void) {
     // SAFETY: The context is the owner, which the `Verbs` keeps alive until the QP is destroyed.
     let owner = unsafe { ArcBorrow::<O>::from_raw(context.cast_const().cast()) };

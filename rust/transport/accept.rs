@@ -14,10 +14,7 @@ use super::{
 };
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::Relaxed,
-        Arc, ArcBorrow,
-    },
+    sync::{atomic::Relaxed, Arc, ArcBorrow},
     time::Jiffies,
 };
 use smbdirect_core::lifecycle::{Event, Status};
@@ -51,13 +48,26 @@ pub(super) fn negotiate_depths(params: &mut Params, peer_serves: u8, peer_issues
 }
 
 /// Queue sizes of a connection, within what the device can do.
-pub(super) fn queue_sizes(params: &Params, device: Device<'_>, port: u32, client: bool) -> QueueSizes {
-    let mrs = if client { u32::from(params.responder_resources.max(1)) * 4 } else { 0 };
+pub(super) fn queue_sizes(
+    params: &Params,
+    device: Device<'_>,
+    port: u32,
+    client: bool,
+) -> QueueSizes {
+    let mrs = if client {
+        u32::from(params.responder_resources.max(1)) * 4
+    } else {
+        0
+    };
     QueueSizes {
         recv: u32::from(params.recv_credit_max) + 1,
         send: u32::from(SEND_SLOTS),
         rw: if client { 0 } else { RW_ENTRIES },
-        rw_mrs: if !client && device.rw_uses_mrs(port) { RW_MRS } else { 0 },
+        rw_mrs: if !client && device.rw_uses_mrs(port) {
+            RW_MRS
+        } else {
+            0
+        },
         mrs,
     }
 }
@@ -67,9 +77,15 @@ impl Socket {
     pub(super) fn arrival(this: ArcBorrow<'_, Self>, request: ConnectRequest<'_>) {
         let ctx = ProcessCtx::enter();
         let refuse = |why: &str| {
-            this.log(Level::Err, class::INCOMING, format_args!("connection request refused: {why}"));
+            this.log(
+                Level::Err,
+                class::INCOMING,
+                format_args!("connection request refused: {why}"),
+            );
         };
-        let (Some(listener), Some(device)) = (this.listener.as_ref(), request.device()) else { return };
+        let (Some(listener), Some(device)) = (this.listener.as_ref(), request.device()) else {
+            return;
+        };
         let mut params = this.params.get();
         if Self::check_device(&params, device, request.port()).is_err() {
             return refuse("the device cannot do what the port asks for");
@@ -78,24 +94,31 @@ impl Socket {
         let (mut peer_serves, mut peer_issues) = (initiator, responder);
         let mut answer = None;
         if device.is_iwarp(request.port()) {
-            if let Some((serves, issues)) = legacy_depths(request.event().private_data(), initiator, responder) {
+            if let Some((serves, issues)) =
+                legacy_depths(request.event().private_data(), initiator, responder)
+            {
                 (peer_serves, peer_issues) = (serves, issues);
                 answer = Some(());
             }
         }
-        params.initiator_depth =
-            params.initiator_depth.min(u16::try_from(device.max_qp_init_rd_atom()).unwrap_or(u16::MAX));
+        params.initiator_depth = params
+            .initiator_depth
+            .min(u16::try_from(device.max_qp_init_rd_atom()).unwrap_or(u16::MAX));
         negotiate_depths(&mut params, peer_serves, peer_issues);
         let sizes = queue_sizes(&params, device, request.port(), false);
 
         let config = *this.config.lock();
-        let Ok(child) = Self::allocate(&ctx, Role::Server, config) else { return refuse("out of memory") };
+        let Ok(child) = Self::allocate(&ctx, Role::Server, config) else {
+            return refuse("out of memory");
+        };
         child.params.set(&params);
         child.listener.populate(listener.clone());
         if let Some(addr) = request.peer_addr() {
             child.peer.populate(addr);
         }
-        child.read_depth.store(u32::from(params.initiator_depth), Relaxed);
+        child
+            .read_depth
+            .store(u32::from(params.initiator_depth), Relaxed);
         if let Err(error) = listener.enter(&child) {
             if error == EBUSY {
                 refuse("too many connections are in the handshake");
@@ -130,7 +153,10 @@ impl Socket {
             endpoint.make_verbs(ctx, child.into(), sizes, FIRST_RECV)?;
             child.status.advance(Event::Begin)?;
             Self::start_timer(child, u64::from(params.negotiate_timeout_msec));
-            let words = [u32::from(params.responder_resources), u32::from(params.initiator_depth)];
+            let words = [
+                u32::from(params.responder_resources),
+                u32::from(params.initiator_depth),
+            ];
             endpoint.cm().accept_in_handler(&ConnParam {
                 initiator_depth: params.initiator_depth as u8,
                 responder_resources: params.responder_resources as u8,
@@ -171,8 +197,14 @@ impl Socket {
             if timeout == 0 {
                 return Err(EAGAIN);
             }
-            let waited = smbdirect_kext::time::jiffies(smbdirect_kext::time::now_ms().saturating_sub(start)) - 1;
-            let left = if timeout >= isize::MAX as Jiffies { None } else { Some(timeout.saturating_sub(waited)) };
+            let waited =
+                smbdirect_kext::time::jiffies(smbdirect_kext::time::now_ms().saturating_sub(start))
+                    - 1;
+            let left = if timeout >= isize::MAX as Jiffies {
+                None
+            } else {
+                Some(timeout.saturating_sub(waited))
+            };
             if left == Some(0) {
                 return Err(ETIMEDOUT);
             }

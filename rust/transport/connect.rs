@@ -10,10 +10,7 @@ use super::{
 };
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::Relaxed,
-        ArcBorrow,
-    },
+    sync::{atomic::Relaxed, ArcBorrow},
 };
 use smbdirect_core::lifecycle::{Event, Status};
 use smbdirect_kext::{
@@ -35,8 +32,14 @@ pub(super) fn legacy_bytes(words: [u32; 2]) -> [u8; 8] {
 
 /// The peer's depths from the legacy header, if it sent one that says something else than the CM (contract §5). Values are clamped to 255: some old clients
 /// sent the words in the wrong byte order.
-pub(super) fn legacy_depths(private: &[u8], event_serves: u8, event_issues: u8) -> Option<(u8, u8)> {
-    let &[a0, a1, a2, a3, b0, b1, b2, b3] = private else { return None };
+pub(super) fn legacy_depths(
+    private: &[u8],
+    event_serves: u8,
+    event_issues: u8,
+) -> Option<(u8, u8)> {
+    let &[a0, a1, a2, a3, b0, b1, b2, b3] = private else {
+        return None;
+    };
     let serves = u32::from_be_bytes([a0, a1, a2, a3]);
     let issues = u32::from_be_bytes([b0, b1, b2, b3]);
     if serves == u32::from(event_serves) && issues == u32::from(event_issues) {
@@ -57,7 +60,11 @@ impl Socket {
         }
         let params = this.params.get();
         params.local().validate().map_err(|why| {
-            this.log(Level::Err, class::OUTGOING, format_args!("cannot connect: {why}"));
+            this.log(
+                Level::Err,
+                class::OUTGOING,
+                format_args!("cannot connect: {why}"),
+            );
             EINVAL
         })?;
         this.set_role(Role::Client);
@@ -65,15 +72,19 @@ impl Socket {
         let endpoint = this.enter()?;
         this.status.advance(Event::Connect)?;
         this.status.advance(Event::Begin)?;
-        endpoint.cm().resolve_addr(dst, params.resolve_addr_timeout_msec)
+        endpoint
+            .cm()
+            .resolve_addr(dst, params.resolve_addr_timeout_msec)
     }
 
     /// Waits until connected, at most the negotiate timeout (contract §2.12). Returns the first error otherwise. Sleeps, interruptibly.
     pub(crate) fn wait_connected(this: ArcBorrow<'_, Self>, ctx: &ProcessCtx) -> Result {
         let timeout = jiffies(u64::from(this.params.get().negotiate_timeout_msec));
-        let outcome = this.events.wait(ctx, Mode::Interruptible, Some(timeout), || {
-            (this.status.is_connected() || this.status.first_error().is_some()).then_some(())
-        });
+        let outcome = this
+            .events
+            .wait(ctx, Mode::Interruptible, Some(timeout), || {
+                (this.status.is_connected() || this.status.first_error().is_some()).then_some(())
+            });
         match outcome {
             Outcome::Ready(()) => {}
             Outcome::TimedOut => Self::fail(this, ETIMEDOUT),
@@ -90,7 +101,9 @@ impl Socket {
         this.status.advance(Event::AddrResolved)?;
         this.status.advance(Event::Begin)?;
         let endpoint = this.enter()?;
-        endpoint.cm().resolve_route(this.params.get().resolve_route_timeout_msec)
+        endpoint
+            .cm()
+            .resolve_route(this.params.get().resolve_route_timeout_msec)
     }
 
     /// The route is resolved: make the queue pair and ask for the connection. In the id's handler.
@@ -104,11 +117,15 @@ impl Socket {
             this.log(
                 Level::Err,
                 class::OUTGOING,
-                format_args!("device {:?} cannot do what the port asks for", device.name()),
+                format_args!(
+                    "device {:?} cannot do what the port asks for",
+                    device.name()
+                ),
             );
         })?;
-        params.responder_resources =
-            params.responder_resources.min(u16::try_from(device.max_qp_rd_atom()).unwrap_or(u16::MAX));
+        params.responder_resources = params
+            .responder_resources
+            .min(u16::try_from(device.max_qp_rd_atom()).unwrap_or(u16::MAX));
         params.max_frmr_depth = params.max_frmr_depth.min(device.max_fast_reg_pages());
         this.params.set(&params);
         let sizes = queue_sizes(&params, device, port, true);
@@ -117,7 +134,10 @@ impl Socket {
         this.status.advance(Event::RouteResolved)?;
         this.status.advance(Event::Begin)?;
         Self::start_timer(this, u64::from(params.rdma_connect_timeout_msec));
-        let words = [u32::from(params.responder_resources), u32::from(params.initiator_depth)];
+        let words = [
+            u32::from(params.responder_resources),
+            u32::from(params.initiator_depth),
+        ];
         endpoint.cm().connect_in_handler(&ConnParam {
             initiator_depth: params.initiator_depth as u8,
             responder_resources: params.responder_resources as u8,
@@ -140,7 +160,11 @@ impl Socket {
         let iwarp = device.is_iwarp(endpoint.cm().port());
         let (initiator, responder) = event.depths();
         // On the active side iWARP providers report the values the other way round.
-        let (mut serves, mut issues) = if iwarp { (responder, initiator) } else { (initiator, responder) };
+        let (mut serves, mut issues) = if iwarp {
+            (responder, initiator)
+        } else {
+            (initiator, responder)
+        };
         if iwarp {
             if let Some(legacy) = legacy_depths(event.private_data(), serves, issues) {
                 (serves, issues) = legacy;
@@ -149,7 +173,8 @@ impl Socket {
         let mut params = this.params.get();
         negotiate_depths(&mut params, serves, issues);
         this.params.set(&params);
-        this.read_depth.store(u32::from(params.initiator_depth), Relaxed);
+        this.read_depth
+            .store(u32::from(params.initiator_depth), Relaxed);
         this.set_deadline(u64::from(params.negotiate_timeout_msec));
         Self::send_request(this, &ctx, &endpoint)
     }

@@ -33,10 +33,19 @@ impl fmt::Display for DebugText<'_> {
             .unwrap_or_default();
         let endpoint = socket.endpoint.enter();
         let endpoint = endpoint.as_ref();
-        let pending = endpoint.and_then(|e| e.send()).map_or(0, |ring| ring.in_flight());
-        let (mrs, free) = endpoint.and_then(|e| e.mrs()).map_or((0, 0), |mrs| mrs.counts());
-        let gaps = endpoint.and_then(|e| e.cm().device()).is_some_and(|d| d.supports_sg_gaps());
-        let (taken, returned) = (s.recv_buffers_taken.load(Relaxed), s.recv_buffers_returned.load(Relaxed));
+        let pending = endpoint
+            .and_then(|e| e.send())
+            .map_or(0, |ring| ring.in_flight());
+        let (mrs, free) = endpoint
+            .and_then(|e| e.mrs())
+            .map_or((0, 0), |mrs| mrs.counts());
+        let gaps = endpoint
+            .and_then(|e| e.cm().device())
+            .is_some_and(|d| d.supports_sg_gaps());
+        let (taken, returned) = (
+            s.recv_buffers_taken.load(Relaxed),
+            s.recv_buffers_returned.load(Relaxed),
+        );
         write!(
             f,
             "\nSMBDirect protocol version: 0x100 transport status: {} ({})",
@@ -85,6 +94,11 @@ impl fmt::Display for DebugText<'_> {
             p.max_frmr_depth,
             u32::from(gaps)
         )?;
-        write!(f, "\nMR mr_ready_count: {} mr_used_count: {}", free, mrs.saturating_sub(free))
+        write!(
+            f,
+            "\nMR mr_ready_count: {} mr_used_count: {}",
+            free,
+            mrs.saturating_sub(free)
+        )
     }
 }

@@ -25,20 +25,31 @@ impl Socket {
     /// Runs `f` on the established state, if there is one. Takes the state lock; `f` must not sleep, post or wake.
     #[inline]
     pub(super) fn with_link<R>(&self, f: impl FnOnce(&mut Established) -> R) -> Option<R> {
-        self.state.lock().link.as_mut().map(|established| f(established))
+        self.state
+            .lock()
+            .link
+            .as_mut()
+            .map(|established| f(established))
     }
 
     /// Send credits, credits granted, receives posted, receives parked; `None` before negotiation. Any context.
     pub(crate) fn with_link_for_admin(&self) -> Option<(u32, u16, u16, usize)> {
         self.with_link(|est| {
-            (est.link.send_credits(), est.link.granted(), est.link.posted(), est.queue.segments())
+            (
+                est.link.send_credits(),
+                est.link.granted(),
+                est.link.posted(),
+                est.queue.segments(),
+            )
         })
     }
 
     /// A message arrived. Softirq, one at a time, in order.
     pub(super) fn on_received(this: ArcBorrow<'_, Self>, received: Received<'_, Self>) {
         // After the gate was shut nothing is posted or delivered any more; dropping the slot leaves it free.
-        let Some(endpoint) = this.endpoint.enter() else { return };
+        let Some(endpoint) = this.endpoint.enter() else {
+            return;
+        };
         if let Some(key) = received.invalidated {
             if !Self::on_invalidated(this, &endpoint, key) {
                 return;
@@ -59,7 +70,11 @@ impl Socket {
                 Ok(what) => what,
                 Err(why) => {
                     drop(state);
-                    this.log(Level::Err, class::RDMA_RECV, format_args!("message refused: {why}"));
+                    this.log(
+                        Level::Err,
+                        class::RDMA_RECV,
+                        format_args!("message refused: {why}"),
+                    );
                     Self::fail(this, ECONNABORTED);
                     return;
                 }
@@ -111,11 +126,19 @@ impl Socket {
 
     /// The peer said that it invalidated `key`. Only a server does that, and only to a key of ours; anything else ends the connection. Softirq.
     fn on_invalidated(this: ArcBorrow<'_, Self>, endpoint: &Endpoint<Socket>, key: u32) -> bool {
-        if this.role() == Role::Client && endpoint.mrs().is_some_and(|mrs| mrs.remote_invalidated(key)) {
+        if this.role() == Role::Client
+            && endpoint
+                .mrs()
+                .is_some_and(|mrs| mrs.remote_invalidated(key))
+        {
             count(&this.stats.remote_invalidations);
             return true;
         }
-        this.log(Level::Err, class::RDMA_MR, format_args!("peer invalidated key {key:#x}, which is not registered for it"));
+        this.log(
+            Level::Err,
+            class::RDMA_MR,
+            format_args!("peer invalidated key {key:#x}, which is not registered for it"),
+        );
         Self::fail(this, ECONNABORTED);
         false
     }
@@ -139,7 +162,13 @@ impl Socket {
             if posted == 0 {
                 return;
             }
-            this.with_link(|est| est.link.recv_posted(posted as u16));
+            let helped = this
+                .with_link(|est| est.link.recv_posted(posted as u16) && est.senders_wait)
+                .unwrap_or(false);
+            if helped {
+                // A sender had nothing to grant with its last credit.
+                this.events.wake_all();
+            }
         }
     }
 
@@ -148,22 +177,29 @@ impl Socket {
         if self.with_link(|est| est.link.can_overpost()) != Some(true) {
             return false;
         }
-        let Some(slot) = endpoint.recv().and_then(|pool| pool.take_free()) else { return false };
-        let posted = endpoint.recv().map_or(0, |pool| pool.post(&mut core::iter::once(slot)).unwrap_or(0));
+        let Some(slot) = endpoint.recv().and_then(|pool| pool.take_free()) else {
+            return false;
+        };
+        let posted = endpoint.recv().map_or(0, |pool| {
+            pool.post(&mut core::iter::once(slot)).unwrap_or(0)
+        });
         self.with_link(|est| est.link.recv_posted(posted as u16));
         posted > 0
     }
 
     /// Sends the empty message that is due, if one is and no message is under way: a credit grant, a keepalive probe, or the answer to one. Any context.
     pub(super) fn send_empties(this: ArcBorrow<'_, Self>) {
-        let Ok(endpoint) = this.enter_connected() else { return };
+        let Ok(endpoint) = this.enter_connected() else {
+            return;
+        };
         let Some(ring) = endpoint.send() else { return };
         // Bounded: a grant makes the next one not due. Two, because a probe and an answer may both be.
         for _ in 0..2 {
             let (due, extra) = this
                 .with_link(|est| {
                     let due = !est.token && est.link.empty_due();
-                    let extra = est.link.reply_needs_grant() || est.link.send_state() == SendState::NeedGrant;
+                    let extra = est.link.reply_needs_grant()
+                        || est.link.send_state() == SendState::NeedGrant;
                     (due, extra)
                 })
                 .unwrap_or((false, false));
@@ -173,7 +209,9 @@ impl Socket {
             if extra {
                 this.post_extra(&endpoint);
             }
-            let Some(mut slot) = ring.alloc(true) else { return };
+            let Some(mut slot) = ring.alloc(true) else {
+                return;
+            };
             let header = this.with_link(|est| {
                 if est.token || !est.link.empty_due() {
                     return None;
@@ -211,14 +249,23 @@ impl Socket {
         if this.with_link(|est| core::mem::take(&mut est.grow)) != Some(true) {
             return;
         }
-        let Ok(endpoint) = this.enter_connected() else { return };
+        let Ok(endpoint) = this.enter_connected() else {
+            return;
+        };
         let Some(pool) = endpoint.recv() else { return };
-        let Ok(more) = pool.grow(ctx, usize::from(u16::MAX)) else { return };
+        let Ok(more) = pool.grow(ctx, usize::from(u16::MAX)) else {
+            return;
+        };
         this.with_link(|est| {
             est.limit += more;
-            est.link.set_recv_limit(u16::try_from(est.limit).unwrap_or(u16::MAX));
+            est.link
+                .set_recv_limit(u16::try_from(est.limit).unwrap_or(u16::MAX));
         });
-        Self::post_receives(&this, &endpoint, &mut core::iter::from_fn(|| pool.take_free()));
+        Self::post_receives(
+            &this,
+            &endpoint,
+            &mut core::iter::from_fn(|| pool.take_free()),
+        );
         Self::send_empties(this);
     }
 }

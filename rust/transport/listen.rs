@@ -88,12 +88,19 @@ impl Listener {
             }
             children
                 .list
-                .push_within_capacity(Child { socket: child.clone(), ready: false })
+                .push_within_capacity(Child {
+                    socket: child.clone(),
+                    ready: false,
+                })
                 .map_err(|_| EBUSY)?;
             admission
         };
         if let Admission::Replace(victim) = victim {
-            victim.log(Level::Info, class::INCOMING, format_args!("half-open connection dropped for a newer one"));
+            victim.log(
+                Level::Info,
+                class::INCOMING,
+                format_args!("half-open connection dropped for a newer one"),
+            );
             Socket::fail(victim.as_arc_borrow(), ECONNABORTED);
         }
         Ok(())
@@ -106,14 +113,23 @@ impl Listener {
         let waiting = |c: &&Child| !c.ready && c.socket.status.first_error().is_none();
         let host = newcomer.peer_host();
         let total = children.list.iter().filter(waiting).count();
-        let same = children.list.iter().filter(waiting).filter(|c| c.socket.peer_host() == host).count();
+        let same = children
+            .list
+            .iter()
+            .filter(waiting)
+            .filter(|c| c.socket.peer_host() == host)
+            .count();
         let own_only = same >= MAX_HALF_OPEN_PER_HOST;
         if !own_only && total < MAX_HALF_OPEN {
             return Admission::Enter;
         }
         let candidate = |c: &&Child| waiting(c) && (!own_only || c.socket.peer_host() == host);
         let unproven = |c: &&Child| candidate(c) && !c.socket.state.lock().established;
-        let victim = children.list.iter().find(unproven).or_else(|| children.list.iter().find(candidate));
+        let victim = children
+            .list
+            .iter()
+            .find(unproven)
+            .or_else(|| children.list.iter().find(candidate));
         match victim {
             Some(child) => Admission::Replace(child.socket.clone()),
             None => Admission::Refuse,
@@ -143,14 +159,21 @@ impl Listener {
     }
 
     fn has_ready(&self) -> bool {
-        self.children.lock().list.iter().any(|c| c.ready && c.socket.status.first_error().is_none())
+        self.children
+            .lock()
+            .list
+            .iter()
+            .any(|c| c.ready && c.socket.status.first_error().is_none())
     }
 
     /// Forgets a child that has been torn down.
     pub(super) fn forget(&self, socket: &Socket) {
         let gone = {
             let mut children = self.children.lock();
-            let at = children.list.iter().position(|c| core::ptr::eq(&*c.socket, socket));
+            let at = children
+                .list
+                .iter()
+                .position(|c| core::ptr::eq(&*c.socket, socket));
             at.and_then(|at| children.list.remove(at).ok())
         };
         drop(gone);
@@ -177,14 +200,20 @@ impl Listener {
     pub(super) fn wait_empty(&self, ctx: &ProcessCtx) {
         self.waiters.wait(ctx, Mode::Uninterruptible, None, || {
             // A mutex in a wait condition: the holder never sleeps for long.
-            self.children.try_lock().filter(|c| c.list.is_empty()).map(|_| ())
+            self.children
+                .try_lock()
+                .filter(|c| c.list.is_empty())
+                .map(|_| ())
         });
     }
 
     /// Children that are not accepted yet, and how many of them are ready.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let children = self.children.lock();
-        (children.list.len(), children.list.iter().filter(|c| c.ready).count())
+        (
+            children.list.len(),
+            children.list.iter().filter(|c| c.ready).count(),
+        )
     }
 
     pub(super) fn waiters(&self) -> &WaitQueue {
@@ -199,7 +228,10 @@ impl Listener {
 impl Socket {
     /// Listens (contract §2.8). `backlog` below 0 is `-EINVAL`. Succeeds without any RDMA device. Sleeps.
     pub(crate) fn listen(this: ArcBorrow<'_, Self>, _ctx: &ProcessCtx, backlog: i32) -> Result {
-        if backlog < 0 || this.status.status() != Status::Created || this.status.first_error().is_some() {
+        if backlog < 0
+            || this.status.status() != Status::Created
+            || this.status.first_error().is_some()
+        {
             return Err(EINVAL);
         }
         if !this.listener.populate(Listener::new()?) {

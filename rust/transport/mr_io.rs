@@ -35,7 +35,10 @@ impl MrIo {
     /// Ends the registration (contract §3.11): afterwards the peer cannot reach the memory. Sleeps, uninterruptibly, but not for ever.
     pub(crate) fn deregister(self, ctx: &ProcessCtx) {
         let done = match self.socket.enter() {
-            Ok(endpoint) => endpoint.mrs().map(|mrs| mrs.deregister(ctx, &self.mr)).unwrap_or(Err(ENOTCONN)),
+            Ok(endpoint) => endpoint
+                .mrs()
+                .map(|mrs| mrs.deregister(ctx, &self.mr))
+                .unwrap_or(Err(ENOTCONN)),
             Err(error) => Err(error),
         };
         if done.is_err() {

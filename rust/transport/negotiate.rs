@@ -18,7 +18,10 @@ use smbdirect_core::{
     error::ProtocolError,
     lifecycle::{Event, Status},
     link::Link,
-    negotiate::{client_negotiate, client_request, server_error_response, server_negotiate, server_response, ServerOutcome},
+    negotiate::{
+        client_negotiate, client_request, server_error_response, server_negotiate, server_response,
+        ServerOutcome,
+    },
     params::Negotiated,
     recv_queue::RecvQueue,
     time::Millis,
@@ -50,9 +53,15 @@ impl Socket {
 
     /// A message arrived before there is a link. Softirq.
     pub(super) fn on_negotiate(this: ArcBorrow<'_, Self>, received: &Received<'_, Self>) {
-        let mut message = NegotiateMessage { bytes: [0; NEGOTIATE_MAX], len: received.len };
+        let mut message = NegotiateMessage {
+            bytes: [0; NEGOTIATE_MAX],
+            len: received.len,
+        };
         let part = received.len.min(NEGOTIATE_MAX);
-        if let (Some(to), Some(from)) = (message.bytes.get_mut(..part), received.slot.bytes().get(..part)) {
+        if let (Some(to), Some(from)) = (
+            message.bytes.get_mut(..part),
+            received.slot.bytes().get(..part),
+        ) {
             to.copy_from_slice(from);
         }
         let again = {
@@ -65,7 +74,11 @@ impl Socket {
             again
         };
         if again {
-            this.log(Level::Err, class::NEGOTIATE, format_args!("a second message before the negotiation ended"));
+            this.log(
+                Level::Err,
+                class::NEGOTIATE,
+                format_args!("a second message before the negotiation ended"),
+            );
             Self::fail(this, ECONNABORTED);
         } else {
             Self::kick(this);
@@ -79,7 +92,12 @@ impl Socket {
         endpoint: &Permit<'_, Endpoint<Socket>>,
     ) -> Result {
         let params = this.params.get();
-        endpoint.make_send(ctx, params.max_send_size as usize, INITIAL_SEND_SLOTS, SEND_SLOTS)?;
+        endpoint.make_send(
+            ctx,
+            params.max_send_size as usize,
+            INITIAL_SEND_SLOTS,
+            SEND_SLOTS,
+        )?;
         this.status.advance(Event::Begin)?;
         Self::send_raw(endpoint, &client_request(&params.local()))
     }
@@ -88,7 +106,10 @@ impl Socket {
     fn send_raw(endpoint: &Endpoint<Socket>, bytes: &[u8]) -> Result {
         let ring = endpoint.send().ok_or(ENOTCONN)?;
         let mut slot = ring.alloc(false).ok_or(ENOMEM)?;
-        slot.buffer().get_mut(..bytes.len()).ok_or(EINVAL)?.copy_from_slice(bytes);
+        slot.buffer()
+            .get_mut(..bytes.len())
+            .ok_or(EINVAL)?
+            .copy_from_slice(bytes);
         let mut chain = Chain::new(ring);
         chain.push(slot, bytes.len(), None);
         chain.post(true)
@@ -98,12 +119,19 @@ impl Socket {
     fn negotiate(this: ArcBorrow<'_, Self>, ctx: &ProcessCtx) -> Result {
         let Some(message) = ({
             let mut state = this.state.lock();
-            if state.established { state.message.take() } else { None }
+            if state.established {
+                state.message.take()
+            } else {
+                None
+            }
         }) else {
             return Ok(());
         };
         let endpoint = this.enter()?;
-        let mut pdu = message.bytes.get(..message.len.min(NEGOTIATE_MAX)).unwrap_or(&[]);
+        let mut pdu = message
+            .bytes
+            .get(..message.len.min(NEGOTIATE_MAX))
+            .unwrap_or(&[]);
         // The parser only looks at the fixed part, but wants to know that it is all there.
         if message.len > NEGOTIATE_MAX {
             pdu = &message.bytes;
@@ -116,11 +144,20 @@ impl Socket {
     }
 
     /// Server: a negotiate request.
-    fn serve(this: ArcBorrow<'_, Self>, ctx: &ProcessCtx, endpoint: &Endpoint<Socket>, pdu: &[u8]) -> Result {
+    fn serve(
+        this: ArcBorrow<'_, Self>,
+        ctx: &ProcessCtx,
+        endpoint: &Endpoint<Socket>,
+        pdu: &[u8],
+    ) -> Result {
         let mut params = this.params.get();
         let local = params.local();
         local.validate().map_err(|why| {
-            this.log(Level::Err, class::NEGOTIATE, format_args!("cannot negotiate: {why}"));
+            this.log(
+                Level::Err,
+                class::NEGOTIATE,
+                format_args!("cannot negotiate: {why}"),
+            );
             EINVAL
         })?;
         let negotiated = match server_negotiate(&local, pdu) {
@@ -138,7 +175,11 @@ impl Socket {
                 return Err(EOPNOTSUPP);
             }
             Err(why) => {
-                this.log(Level::Err, class::NEGOTIATE, format_args!("negotiate request: {why}"));
+                this.log(
+                    Level::Err,
+                    class::NEGOTIATE,
+                    format_args!("negotiate request: {why}"),
+                );
                 return Err(ECONNABORTED);
             }
         };
@@ -148,7 +189,12 @@ impl Socket {
         params.max_fragmented_send_size = negotiated.max_fragmented_send_size();
         params.max_fragmented_recv_size = negotiated.max_fragmented_recv_size();
         this.params.set(&params);
-        endpoint.make_send(ctx, params.max_send_size as usize, INITIAL_SEND_SLOTS, SEND_SLOTS)?;
+        endpoint.make_send(
+            ctx,
+            params.max_send_size as usize,
+            INITIAL_SEND_SLOTS,
+            SEND_SLOTS,
+        )?;
         endpoint.make_rw(ctx)?;
         if let Err(error) = Self::establish(this, ctx, endpoint, &negotiated) {
             let _ = Self::send_raw(endpoint, &server_error_response(NO_RESOURCES));
@@ -181,7 +227,12 @@ impl Socket {
     }
 
     /// Client: a negotiate response.
-    fn conclude(this: ArcBorrow<'_, Self>, ctx: &ProcessCtx, endpoint: &Endpoint<Socket>, pdu: &[u8]) -> Result {
+    fn conclude(
+        this: ArcBorrow<'_, Self>,
+        ctx: &ProcessCtx,
+        endpoint: &Endpoint<Socket>,
+        pdu: &[u8],
+    ) -> Result {
         if this.status.status() != Status::NegotiateRunning {
             return Err(ECONNABORTED);
         }
@@ -190,9 +241,15 @@ impl Socket {
         let page = kernel::page::PAGE_SIZE as u32;
         local.max_read_write_size = params.max_frmr_depth.saturating_mul(page);
         let negotiated = client_negotiate(&local, pdu).map_err(|why| {
-            this.log(Level::Err, class::NEGOTIATE, format_args!("negotiate response: {why}"));
+            this.log(
+                Level::Err,
+                class::NEGOTIATE,
+                format_args!("negotiate response: {why}"),
+            );
             match why {
-                ProtocolError::Refused { .. } | ProtocolError::ResponseVersion { .. } => ECONNREFUSED,
+                ProtocolError::Refused { .. } | ProtocolError::ResponseVersion { .. } => {
+                    ECONNREFUSED
+                }
                 _ => ECONNABORTED,
             }
         })?;
@@ -204,7 +261,10 @@ impl Socket {
             this.log(
                 Level::Err,
                 class::NEGOTIATE,
-                format_args!("the server's MaxReadWriteSize {} is less than a page", params.max_read_write_size),
+                format_args!(
+                    "the server's MaxReadWriteSize {} is less than a page",
+                    params.max_read_write_size
+                ),
             );
             return Err(ECONNABORTED);
         }

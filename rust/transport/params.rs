@@ -54,7 +54,10 @@ impl Params {
     fn to_words(self) -> [u64; 8] {
         [
             self.flags,
-            pair(self.resolve_addr_timeout_msec, self.resolve_route_timeout_msec),
+            pair(
+                self.resolve_addr_timeout_msec,
+                self.resolve_route_timeout_msec,
+            ),
             pair(self.rdma_connect_timeout_msec, self.negotiate_timeout_msec),
             u64::from(self.initiator_depth)
                 | u64::from(self.responder_resources) << 16

@@ -8,11 +8,7 @@ use super::{
     state::Want,
     stats::count,
 };
-use kernel::{
-    iov::IovIterDest,
-    prelude::*,
-    sync::ArcBorrow,
-};
+use kernel::{iov::IovIterDest, prelude::*, sync::ArcBorrow};
 use smbdirect_core::recv_queue::Piece;
 use smbdirect_kext::{
     ctx::ProcessCtx,
@@ -40,17 +36,28 @@ impl Socket {
     /// Fills the iterator (contract §3.1): at the very start of a message and for exactly 4 bytes, with the message's length in big-endian order; else with
     /// payload, which goes on across messages. Returns the iterator's length; a socket that we connected may also return fewer bytes if a signal
     /// came, or `-EAGAIN` if nothing arrived for a while. One reader at a time. Sleeps, interruptibly.
-    pub(crate) fn recv(this: ArcBorrow<'_, Self>, ctx: &ProcessCtx, dest: &mut IovIterDest<'_>) -> Result<usize> {
+    pub(crate) fn recv(
+        this: ArcBorrow<'_, Self>,
+        ctx: &ProcessCtx,
+        dest: &mut IovIterDest<'_>,
+    ) -> Result<usize> {
         let endpoint = this.enter_connected()?;
         let size = dest.len();
         let mut copied = 0;
         let mut pieces = [Piece::default(); PIECES];
         while copied < size {
-            let want = Want { bytes: (size - copied) as u64, header: copied == 0 && size == HEADER };
+            let want = Want {
+                bytes: (size - copied) as u64,
+                header: copied == 0 && size == HEADER,
+            };
             match this.plan(want, &mut pieces) {
                 Plan::Gone => return Err(ENOTCONN),
                 Plan::Header(len) => {
-                    return if dest.copy_to_iter(&len.to_be_bytes()) == HEADER { Ok(HEADER) } else { Err(EFAULT) };
+                    return if dest.copy_to_iter(&len.to_be_bytes()) == HEADER {
+                        Ok(HEADER)
+                    } else {
+                        Err(EFAULT)
+                    };
                 }
                 Plan::Copy(count) => {
                     let taken = pieces.get(..count).unwrap_or(&[]);
@@ -75,10 +82,16 @@ impl Socket {
                     return Plan::Header(len);
                 }
             }
-            if !est.readable(Want { header: false, ..want }) {
+            if !est.readable(Want {
+                header: false,
+                ..want
+            }) {
                 return Plan::Sleep;
             }
-            match est.queue.take(u32::try_from(want.bytes).unwrap_or(u32::MAX), pieces) {
+            match est
+                .queue
+                .take(u32::try_from(want.bytes).unwrap_or(u32::MAX), pieces)
+            {
                 0 => Plan::Sleep,
                 count => Plan::Copy(count),
             }
@@ -99,7 +112,10 @@ impl Socket {
         let mut empty = pieces.iter().filter_map(|piece| {
             let slot = pool.unpark(piece.slot)?;
             let from = piece.offset as usize;
-            let bytes = slot.bytes().get(from..from + piece.len as usize).unwrap_or(&[]);
+            let bytes = slot
+                .bytes()
+                .get(from..from + piece.len as usize)
+                .unwrap_or(&[]);
             let got = if fault { 0 } else { dest.copy_to_iter(bytes) };
             copied += got;
             fault |= got != piece.len as usize;
@@ -123,7 +139,12 @@ impl Socket {
     }
 
     /// Sleeps until the reader can go on. `Some` ends the call with that many bytes.
-    fn nap(this: ArcBorrow<'_, Self>, ctx: &ProcessCtx, want: Want, copied: usize) -> Result<Option<usize>> {
+    fn nap(
+        this: ArcBorrow<'_, Self>,
+        ctx: &ProcessCtx,
+        want: Want,
+        copied: usize,
+    ) -> Result<Option<usize>> {
         let client = this.role() == Role::Client;
         let timeout = client.then(|| jiffies(CLIENT_NAP_MS));
         let outcome = this.readers.wait(ctx, Mode::Interruptible, timeout, || {

@@ -9,10 +9,7 @@ use super::{
 };
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::Relaxed,
-        Arc, ArcBorrow,
-    },
+    sync::{atomic::Relaxed, Arc, ArcBorrow},
 };
 use smbdirect_core::slices::Slices;
 use smbdirect_kext::{
@@ -48,11 +45,19 @@ impl Socket {
             return Err(EINVAL);
         }
         if direction == Direction::FromDevice && this.read_depth.load(Relaxed) == 0 {
-            this.log(Level::Err, class::RDMA_RW, format_args!("the peer serves no RDMA reads"));
+            this.log(
+                Level::Err,
+                class::RDMA_RW,
+                format_args!("the peer serves no RDMA reads"),
+            );
             return Err(EINVAL);
         }
         let slices = Slices::new(descriptors, len, rw.max_slice(direction)).map_err(|why| {
-            this.log(Level::Err, class::RDMA_RW, format_args!("buffer descriptors refused: {why}"));
+            this.log(
+                Level::Err,
+                class::RDMA_RW,
+                format_args!("buffer descriptors refused: {why}"),
+            );
             EINVAL
         })?;
         let transfers = slices.map(|slice| Transfer {
@@ -77,7 +82,9 @@ impl Socket {
                 // The hardware may still have some of it. Without our permit, teardown can go on; when it is done nothing refers to the memory.
                 drop(endpoint);
                 this.events.wait(ctx, Mode::Uninterruptible, None, || {
-                    this.torn_down.load(kernel::sync::atomic::Acquire).then_some(())
+                    this.torn_down
+                        .load(kernel::sync::atomic::Acquire)
+                        .then_some(())
                 });
                 Err(error)
             }
@@ -117,7 +124,9 @@ impl Socket {
                 }
             }
             if reap {
-                let Some(batch) = flying.get_mut(oldest).and_then(Option::take) else { break };
+                let Some(batch) = flying.get_mut(oldest).and_then(Option::take) else {
+                    break;
+                };
                 oldest = (oldest + 1) % IN_FLIGHT;
                 count -= 1;
                 result = result.and(rw.finish(ctx, &batch, &alive));

@@ -10,11 +10,7 @@ use super::{
     socket::{Role, Socket},
     stats::{count, count_n},
 };
-use kernel::{
-    iov::IovIterSource,
-    prelude::*,
-    sync::ArcBorrow,
-};
+use kernel::{iov::IovIterSource, prelude::*, sync::ArcBorrow};
 use smbdirect_core::{link::SendState, time::Millis, wire::data::HEADER_LEN};
 use smbdirect_kext::{
     ctx::ProcessCtx,
@@ -65,7 +61,10 @@ impl Socket {
         len: u32,
         invalidate: Option<u32>,
     ) -> Result {
-        let mut out = Outgoing { invalidate, ..Outgoing::default() };
+        let mut out = Outgoing {
+            invalidate,
+            ..Outgoing::default()
+        };
         let sent = Self::send_part(this, ctx, &mut out, source, len);
         let flushed = Self::send_flush(this, &mut out, true);
         sent?;
@@ -84,7 +83,12 @@ impl Socket {
         let endpoint = this.enter_connected()?;
         let ring = endpoint.send().ok_or(ENOTCONN)?;
         let limits = this
-            .with_link(|est| (est.negotiated.max_fragmented_send_size(), est.negotiated.payload_capacity()))
+            .with_link(|est| {
+                (
+                    est.negotiated.max_fragmented_send_size(),
+                    est.negotiated.payload_capacity(),
+                )
+            })
             .ok_or(ENOTCONN)?;
         let (max_message, capacity) = limits;
         if !out.begun && remaining > max_message {
@@ -95,7 +99,8 @@ impl Socket {
         }
         out.left = remaining;
         let started = now_ms();
-        let allowed = MESSAGE_GRACE_MS.saturating_add(u64::from(remaining).saturating_mul(1000) / MIN_RATE);
+        let allowed =
+            MESSAGE_GRACE_MS.saturating_add(u64::from(remaining).saturating_mul(1000) / MIN_RATE);
         let mut chain = Chain::new(ring);
         let mut taken = 0;
         while !source.is_empty() && out.left > 0 {
@@ -124,7 +129,9 @@ impl Socket {
                 continue;
             }
             let deadline = allowed.saturating_sub(now_ms().saturating_sub(started));
-            Self::emit(this, ctx, &endpoint, out, &mut chain, slot, filled, deadline)?;
+            Self::emit(
+                this, ctx, &endpoint, out, &mut chain, slot, filled, deadline,
+            )?;
         }
         if !chain.is_empty() {
             Self::post(this, &mut chain)?;
@@ -139,7 +146,11 @@ impl Socket {
 
     /// Ends a batch of messages (contract §3.5). A message that was begun and is not complete can never be completed, so the connection fails.
     /// Never sleeps.
-    pub(crate) fn send_flush(this: ArcBorrow<'_, Self>, out: &mut Outgoing, is_last: bool) -> Result {
+    pub(crate) fn send_flush(
+        this: ArcBorrow<'_, Self>,
+        out: &mut Outgoing,
+        is_last: bool,
+    ) -> Result {
         let endpoint = this.enter();
         if is_last {
             if let (Some((index, _)), Ok(endpoint)) = (out.open.take(), &endpoint) {
@@ -158,7 +169,11 @@ impl Socket {
     }
 
     /// Sends an empty message on the caller's behalf (contract §3.4 without an iterator).
-    pub(crate) fn send_empty(this: ArcBorrow<'_, Self>, ctx: &ProcessCtx, out: &mut Outgoing) -> Result {
+    pub(crate) fn send_empty(
+        this: ArcBorrow<'_, Self>,
+        ctx: &ProcessCtx,
+        out: &mut Outgoing,
+    ) -> Result {
         let endpoint = this.enter_connected()?;
         let ring = endpoint.send().ok_or(ENOTCONN)?;
         if !out.token {
@@ -170,14 +185,20 @@ impl Socket {
             None => Self::wait_slot(this, ctx, &endpoint, out, &mut chain)?,
         };
         let header = loop {
-            match this.with_link(|est| est.link.emit_empty(Millis(now_ms()))).ok_or(ENOTCONN)? {
+            match this
+                .with_link(|est| est.link.emit_empty(Millis(now_ms())))
+                .ok_or(ENOTCONN)?
+            {
                 Ok(header) => break header,
                 Err(SendState::NeedGrant) if this.post_extra(&endpoint) => {}
                 Err(SendState::Refused) => return Err(EINVAL),
                 Err(_) => Self::wait_for(this, ctx, out, Need::Credit, SERVER_CREDIT_MS)?,
             }
         };
-        slot.buffer().get_mut(..header.len()).ok_or(EINVAL)?.copy_from_slice(&header);
+        slot.buffer()
+            .get_mut(..header.len())
+            .ok_or(EINVAL)?
+            .copy_from_slice(&header);
         chain.push(slot, header.len(), None);
         count(&this.stats.empty_sent);
         Self::post(this, &mut chain)
@@ -198,7 +219,10 @@ impl Socket {
         let mut left_ms = deadline_ms;
         let header = loop {
             let now = now_ms();
-            match this.with_link(|est| est.link.emit(Millis(now), filled as u32, out.left)).ok_or(ENOTCONN)? {
+            match this
+                .with_link(|est| est.link.emit(Millis(now), filled as u32, out.left))
+                .ok_or(ENOTCONN)?
+            {
                 Ok(header) => break header,
                 Err(SendState::NeedGrant) if this.post_extra(endpoint) => {}
                 Err(SendState::NeedGrant | SendState::NoCredit) => {
@@ -212,8 +236,15 @@ impl Socket {
                 Err(SendState::Refused | SendState::Ready) => return Err(EINVAL),
             }
         };
-        slot.buffer().get_mut(..header.len()).ok_or(EINVAL)?.copy_from_slice(&header);
-        let invalidate = if out.begun { None } else { out.invalidate.take() };
+        slot.buffer()
+            .get_mut(..header.len())
+            .ok_or(EINVAL)?
+            .copy_from_slice(&header);
+        let invalidate = if out.begun {
+            None
+        } else {
+            out.invalidate.take()
+        };
         out.begun = true;
         if chain.is_full() {
             Self::post(this, chain)?;
@@ -226,7 +257,11 @@ impl Socket {
         count_n(&this.stats.messages_sent, chain.len() as u64);
         count(&this.stats.send_posts);
         chain.post(false).inspect_err(|error| {
-            this.log(Level::Err, class::RDMA_SEND, format_args!("posting sends failed (errno {})", error.to_errno()));
+            this.log(
+                Level::Err,
+                class::RDMA_SEND,
+                format_args!("posting sends failed (errno {})", error.to_errno()),
+            );
             Self::fail(this, ECONNABORTED);
         })
     }
@@ -294,8 +329,18 @@ impl Socket {
 
     /// Sleeps until what is needed may be there. Before the first fragment of a message a signal ends the wait; afterwards only the deadline does, because
     /// half a message is worth nothing. A deadline fails the connection: the peer's transport, or its hardware, is not answering.
-    fn wait_for(this: ArcBorrow<'_, Self>, ctx: &ProcessCtx, out: &mut Outgoing, need: Need, limit_ms: u64) -> Result {
-        let mode = if out.begun { Mode::Uninterruptible } else { Mode::Interruptible };
+    fn wait_for(
+        this: ArcBorrow<'_, Self>,
+        ctx: &ProcessCtx,
+        out: &mut Outgoing,
+        need: Need,
+        limit_ms: u64,
+    ) -> Result {
+        let mode = if out.begun {
+            Mode::Uninterruptible
+        } else {
+            Mode::Interruptible
+        };
         let patience = match (&need, this.role()) {
             (Need::Token, _) => u64::from(u32::MAX),
             (_, Role::Server) => SERVER_CREDIT_MS.min(limit_ms),
@@ -309,8 +354,11 @@ impl Socket {
             if !this.status.is_connected() {
                 return Some(Err(ENOTCONN));
             }
-            let slot_free =
-                matches!(need, Need::Slot) && this.endpoint.enter().is_some_and(|e| e.send().is_some_and(|r| r.has_free()));
+            let slot_free = matches!(need, Need::Slot)
+                && this
+                    .endpoint
+                    .enter()
+                    .is_some_and(|e| e.send().is_some_and(|r| r.has_free()));
             this.with_link(|est| {
                 est.senders_wait = true;
                 match need {
@@ -342,9 +390,15 @@ impl Socket {
                 let what = match need {
                     Need::Token => "the end of another message",
                     Need::Credit => "send credits: the peer grants none",
-                    Need::Slot => "the completion of sends: the peer's adapter does not acknowledge",
+                    Need::Slot => {
+                        "the completion of sends: the peer's adapter does not acknowledge"
+                    }
                 };
-                this.log(Level::Err, class::RDMA_SEND, format_args!("gave up waiting for {what}"));
+                this.log(
+                    Level::Err,
+                    class::RDMA_SEND,
+                    format_args!("gave up waiting for {what}"),
+                );
                 Self::fail(this, ETIMEDOUT);
                 Err(ETIMEDOUT)
             }

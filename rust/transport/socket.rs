@@ -19,7 +19,9 @@ use kernel::{
         atomic::{Atomic, AtomicFlag, Relaxed},
         Arc, ArcBorrow, SetOnce, SpinLockIrq,
     },
-    workqueue::{impl_has_delayed_work, impl_has_work, new_delayed_work, new_work, DelayedWork, Work},
+    workqueue::{
+        impl_has_delayed_work, impl_has_work, new_delayed_work, new_work, DelayedWork, Work,
+    },
 };
 use smbdirect_core::lifecycle::Status;
 use smbdirect_kext::{
@@ -163,7 +165,10 @@ impl Socket {
     }
 
     /// Makes a socket for an id that came with a connect request; `take` gives the id that has the socket as its handler. Sleeps.
-    pub(crate) fn adopt(ctx: &ProcessCtx, take: impl FnOnce(Arc<Self>) -> CmId<Self>) -> Result<Arc<Self>> {
+    pub(crate) fn adopt(
+        ctx: &ProcessCtx,
+        take: impl FnOnce(Arc<Self>) -> CmId<Self>,
+    ) -> Result<Arc<Self>> {
         let this = Self::allocate(ctx, Role::Server, Config { sink: Sink::NONE })?;
         let _ = this.endpoint.open(Endpoint::new(take(this.clone())));
         Ok(this)
@@ -260,7 +265,9 @@ impl Socket {
 
     /// Records a failure: the first one counts. Wakes everybody and starts teardown. Any context.
     pub(crate) fn fail(this: ArcBorrow<'_, Self>, error: Error) {
-        let Some(before) = this.status.fail(error) else { return };
+        let Some(before) = this.status.fail(error) else {
+            return;
+        };
         this.readers.wake_all();
         this.events.wake_all();
         if let Some(endpoint) = this.endpoint.enter() {
@@ -315,7 +322,11 @@ impl CmHandler for Socket {
                     _ => Level::Err,
                 };
                 if this.status.first_error().is_none() {
-                    this.log(level, class::RDMA_EVENT, format_args!("{kind:?} (status {})", event.status()));
+                    this.log(
+                        level,
+                        class::RDMA_EVENT,
+                        format_args!("{kind:?} (status {})", event.status()),
+                    );
                 }
                 Err(error)
             }
@@ -323,8 +334,12 @@ impl CmHandler for Socket {
         if let Err(error) = result {
             Self::fail(this, error);
         }
-        if matches!(event.kind(), EventKind::Disconnected | EventKind::DeviceRemoval) {
-            this.status.wind_down(smbdirect_core::lifecycle::Event::Disconnect);
+        if matches!(
+            event.kind(),
+            EventKind::Disconnected | EventKind::DeviceRemoval
+        ) {
+            this.status
+                .wind_down(smbdirect_core::lifecycle::Event::Disconnect);
         }
     }
 
@@ -347,7 +362,11 @@ impl Owner for Socket {
         if this.status.first_error().is_some() {
             return;
         }
-        let level = if fault.is_flush() { Level::Info } else { Level::Err };
+        let level = if fault.is_flush() {
+            Level::Info
+        } else {
+            Level::Err
+        };
         this.log(level, class::RDMA_EVENT, format_args!("{fault}"));
         Self::fail(this, ECONNABORTED);
     }

@@ -93,6 +93,12 @@ pub(crate) struct State {
 impl State {
     /// A fresh socket's.
     pub(crate) const fn new() -> Self {
-        Self { message: None, message_seen: false, established: false, deadline: 0, link: None }
+        Self {
+            message: None,
+            message_seen: false,
+            established: false,
+            deadline: 0,
+            link: None,
+        }
     }
 }

@@ -15,7 +15,10 @@ use smbdirect_core::lifecycle::{Event, Status};
 pub(crate) struct StatusWord(Atomic<u32>);
 
 fn unpack(word: u32) -> (Status, u32) {
-    let status = Status::ALL.get((word & 0xff) as usize).copied().unwrap_or(Status::Destroyed);
+    let status = Status::ALL
+        .get((word & 0xff) as usize)
+        .copied()
+        .unwrap_or(Status::Destroyed);
     (status, word >> 8)
 }
 

@@ -36,7 +36,9 @@ pub(super) fn bury(endpoint: Endpoint<Socket>) {
 /// Waits a moment until what was posted has left. Sleeps.
 pub(super) fn linger(endpoint: &Endpoint<Socket>) {
     let start = now_ms();
-    while endpoint.send().is_some_and(|ring| ring.in_flight() > 0) && now_ms().saturating_sub(start) < LINGER_MS {
+    while endpoint.send().is_some_and(|ring| ring.in_flight() > 0)
+        && now_ms().saturating_sub(start) < LINGER_MS
+    {
         kernel::time::delay::fsleep(kernel::time::Delta::from_millis(2));
     }
 }
@@ -46,7 +48,9 @@ impl Socket {
     /// more. Sleeps. Afterwards no callback is made.
     pub(crate) fn release(ctx: &ProcessCtx, this: Arc<Self>) {
         Self::fail(this.as_arc_borrow(), ESHUTDOWN);
-        this.events.wait(ctx, Mode::Uninterruptible, None, || this.torn_down.load(Acquire).then_some(()));
+        this.events.wait(ctx, Mode::Uninterruptible, None, || {
+            this.torn_down.load(Acquire).then_some(())
+        });
         if let (Role::Listener, Some(listener)) = (this.role(), this.listener.as_ref()) {
             listener.wait_empty(ctx);
         }
@@ -103,7 +107,13 @@ impl Socket {
         if ring.in_flight() == 0 {
             return;
         }
-        let header = self.with_link(|est| if est.token { None } else { est.link.emit_empty(Millis(now_ms())).ok() });
+        let header = self.with_link(|est| {
+            if est.token {
+                None
+            } else {
+                est.link.emit_empty(Millis(now_ms())).ok()
+            }
+        });
         if let (Some(Some(header)), Some(mut slot)) = (header, ring.alloc(false)) {
             if let Some(to) = slot.buffer().get_mut(..header.len()) {
                 to.copy_from_slice(&header);

@@ -27,7 +27,11 @@ const MAX_STEP_MS: u64 = 5_000;
 impl Socket {
     /// Sets the deadline of the current phase, `ms` from now; 0 = none. Any context.
     pub(super) fn set_deadline(&self, ms: u64) {
-        self.state.lock().deadline = if ms == 0 { 0 } else { now_ms().saturating_add(ms) };
+        self.state.lock().deadline = if ms == 0 {
+            0
+        } else {
+            now_ms().saturating_add(ms)
+        };
     }
 
     /// Starts the timer. Once per socket.

@@ -19,7 +19,8 @@
 //! Socket::release(&ctx, socket);
 //! ```
 //!
-//! There is no `unsafe` here: every file forbids it. Contexts, locks and the teardown sequence are in `Documentation/architecture.md`.
+//! There is no `unsafe` here. Contexts, locks and the teardown sequence are in `Documentation/architecture.md`.
+#![forbid(unsafe_code)]
 
 pub(crate) mod accept;
 pub(crate) mod connect;
