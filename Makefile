@@ -61,7 +61,7 @@ vm: lab
 	@scripts/vm shell --smbdirect $(or $(SMBDIRECT),rust) $(if $(DEV),--param DEV=$(DEV))
 
 demo: lab
-	@tests/vm/demo $(or $(PEER),rust)
+	@scripts/vm run --quiet --smbdirect $(or $(PEER),rust) --out $(BUILD)/demo tests/vm/demo.sh
 
 bench: lab
 	@tests/vm/bench

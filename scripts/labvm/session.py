@@ -70,7 +70,8 @@ class Session:
                 shutil.copy(case.script, os.path.join(d, "case.sh"))
                 with open(os.path.join(d, "env"), "w", encoding="utf-8") as f:
                     f.write(self._environment(case))
-                plan.write(f"{ident} {case.deadline}\n")
+                # with icount, idle time flies: only the host can tell the time
+                plan.write(f"{ident} {1000000 if case.icount else case.deadline}\n")
 
     def _environment(self, case):
         lines = [f"{k}={shlex.quote(v)}" for k, v in case.params.items()]
