@@ -269,6 +269,7 @@ impl<O: Owner> SendRing<O> {
             return Ok(());
         }
         let total = u32::from(self.lists.lock().total);
+        let mut large = false;
         let indices = chain.slots;
         let mut previous: *mut Meta<O> = core::ptr::null_mut();
         for &index in indices.iter().take(count) {
@@ -282,6 +283,9 @@ impl<O: Owner> SendRing<O> {
                     core::ptr::addr_of_mut!((*meta).ticket),
                 );
                 (*meta).wr.send_flags = 0;
+                // siw sends unsignalled messages of a page or more without copying them, and reports later ones done while TCP
+                // still refers to the page.
+                large |= (*meta).sge.length as usize >= kernel::page::PAGE_SIZE;
                 if !previous.is_null() {
                     (*previous).wr.next = core::ptr::addr_of_mut!((*meta).wr);
                 }
@@ -297,8 +301,9 @@ impl<O: Owner> SendRing<O> {
                 core::ptr::addr_of_mut!((*first).wr),
                 core::ptr::addr_of_mut!((*previous).wr),
                 count as u32,
-                (total / 4).max(1),
-                signal,
+                // With half of the slots in flight unsignalled, a full ring still has one whose completion comes.
+                (total / 2).max(1),
+                signal | large,
                 |last| self.launch(indices.get(..count).unwrap_or(&[]), last),
             )
         };

@@ -5,9 +5,9 @@
 
 use super::socket::{Role, Socket};
 use kernel::{
-    new_mutex,
+    new_spinlock_irq,
     prelude::*,
-    sync::{Arc, ArcBorrow, Mutex},
+    sync::{Arc, ArcBorrow, SpinLockIrq},
 };
 use smbdirect_core::lifecycle::{Event, Status};
 use smbdirect_kext::{
@@ -41,7 +41,7 @@ struct Children {
 #[pin_data]
 pub(crate) struct Listener {
     #[pin]
-    children: Mutex<Children>,
+    children: SpinLockIrq<Children>,
     #[pin]
     waiters: WaitQueue,
 }
@@ -59,7 +59,7 @@ impl Listener {
         let list = KVec::with_capacity(MAX_CHILDREN, GFP_KERNEL)?;
         Arc::pin_init(
             pin_init!(Self {
-                children <- new_mutex!(Children { list, closed: false }, "smbdirect::Listener::children"),
+                children <- new_spinlock_irq!(Children { list, closed: false }, "smbdirect::Listener::children"),
                 waiters <- new_wait_queue!("smbdirect::Listener::waiters"),
             }),
             GFP_KERNEL,
@@ -199,11 +199,7 @@ impl Listener {
     /// Waits until no child is left. Sleeps.
     pub(super) fn wait_empty(&self, ctx: &ProcessCtx) {
         self.waiters.wait(ctx, Mode::Uninterruptible, None, || {
-            // A mutex in a wait condition: the holder never sleeps for long.
-            self.children
-                .try_lock()
-                .filter(|c| c.list.is_empty())
-                .map(|_| ())
+            self.children.lock().list.is_empty().then_some(())
         });
     }
 

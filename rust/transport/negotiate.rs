@@ -27,7 +27,7 @@ use smbdirect_core::{
     time::Millis,
 };
 use smbdirect_kext::{
-    ctx::ProcessCtx,
+    ctx::{NoioScope, ProcessCtx},
     gate::Permit,
     log::{class, Level},
     time::now_ms,
@@ -342,6 +342,8 @@ impl WorkItem<{ work_id::MAIN }> for Socket {
 
     fn run(this: Arc<Socket>) {
         let ctx = ProcessCtx::enter();
+        // Teardown waits for this item, and memory reclaim may wait for teardown.
+        let _noio = NoioScope::enter();
         let this = this.as_arc_borrow();
         if this.status.first_error().is_some() {
             return;

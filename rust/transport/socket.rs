@@ -25,7 +25,7 @@ use kernel::{
 };
 use smbdirect_core::lifecycle::Status;
 use smbdirect_kext::{
-    ctx::ProcessCtx,
+    ctx::{NoioScope, ProcessCtx},
     gate::{Gated, Permit},
     log::{class, Level, Sink},
     new_wait_queue,
@@ -144,6 +144,8 @@ impl Socket {
             }),
             GFP_KERNEL,
         )?;
+        // Teardown takes this lock and may be what memory reclaim waits for.
+        let _noio = NoioScope::enter();
         crate::SOCKETS.lock().push(this.clone(), GFP_KERNEL)?;
         Ok(this)
     }
@@ -308,6 +310,7 @@ fn event_error(event: &Event<'_>, established: bool) -> Error {
 
 impl CmHandler for Socket {
     fn event(this: ArcBorrow<'_, Self>, event: &Event<'_>) {
+        let _noio = NoioScope::enter();
         let result = match event.kind() {
             EventKind::AddrResolved => Self::addr_resolved(this),
             EventKind::RouteResolved => Self::route_resolved(this),
@@ -368,7 +371,15 @@ impl Owner for Socket {
             Level::Err
         };
         this.log(level, class::RDMA_EVENT, format_args!("{fault}"));
-        Self::fail(this, ECONNABORTED);
+        // A flush that nothing else explains: the peer or the CM ended the connection.
+        Self::fail(
+            this,
+            if fault.is_flush() {
+                ECONNRESET
+            } else {
+                ECONNABORTED
+            },
+        );
     }
 
     fn data_before_established(this: ArcBorrow<'_, Self>) {

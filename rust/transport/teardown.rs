@@ -7,6 +7,7 @@ use super::{
     socket::{work_id, Role, Socket},
     CLEANUP,
 };
+use core::mem::ManuallyDrop;
 use kernel::{
     prelude::*,
     sync::{
@@ -29,8 +30,10 @@ const LINGER_MS: u64 = 500;
 
 /// Destroys an endpoint that came too late for its socket, outside of its own CM handler.
 pub(super) fn bury(endpoint: Endpoint<Socket>) {
-    // If there is no memory for that, it is dropped where it is: only a closure is allocated.
-    let _ = kernel::workqueue::system_long().try_spawn(GFP_KERNEL, move || drop(endpoint));
+    // Dropping it here would wait for the very handler we are in. If there is no memory even for a closure, it stays for ever.
+    let parcel = ManuallyDrop::new(endpoint);
+    let _ = kernel::workqueue::system_long()
+        .try_spawn(GFP_KERNEL, move || drop(ManuallyDrop::into_inner(parcel)));
 }
 
 /// Waits a moment until what was posted has left. Sleeps.
