@@ -4,6 +4,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 
 from . import initramfs, machine
 
@@ -17,6 +18,26 @@ def _script(name, *args):
     if done.returncode:
         raise SystemExit(done.returncode)
     return done.stdout.strip().splitlines()[-1]
+
+
+def run_directory():
+    """A directory for a boot: sockets, console files, what is shared with the
+    guests. Those that killed runs left behind are removed first."""
+    base = tempfile.gettempdir()
+    for name in os.listdir(base):
+        if name.startswith("smbdirect-lab-"):
+            old = os.path.join(base, name)
+            try:
+                with open(os.path.join(old, "pid"), encoding="ascii") as f:
+                    os.kill(int(f.read()), 0)
+            except ProcessLookupError:
+                shutil.rmtree(old, ignore_errors=True)
+            except (OSError, ValueError):
+                pass
+    path = tempfile.mkdtemp(prefix="smbdirect-lab-")
+    with open(os.path.join(path, "pid"), "w", encoding="ascii") as f:
+        f.write(f"{os.getpid()}\n")
+    return path
 
 
 def build_files(paths):
@@ -57,7 +78,11 @@ class Lab:
         """The smbdirect.ko of a kind: `rust` is ours, `c` the kernel's."""
         if kind == "c":
             return os.path.join(self.peers, "c/smbdirect.ko")
-        return self.ours()
+        path = self.ours()
+        with open(path, "rb") as f:
+            if b"_RNv" not in f.read() and "SMBDIRECT_KO" not in os.environ:
+                raise SystemExit(f"error: {path} holds no Rust code")
+        return path
 
     def install(self, kind, directory, extra=()):
         """Fill `directory` with the modules for one guest."""

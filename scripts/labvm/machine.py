@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
 """One QEMU: start it, follow its two consoles, stop it."""
 
+import ctypes
 import os
 import re
 import shutil
 import signal
 import subprocess
 import time
+
+
+def die_with_parent():
+    """Run in the child: the kernel kills it when the runner is gone, however."""
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Tail:
@@ -88,7 +95,7 @@ class Machine:
                     "-device", f"virtio-net-pci,netdev=cable,host_mtu=9000,mac=52:54:00:5d:00:0{1 + ord(self.name) - 97}"]
         if os.geteuid() != 0:
             # See the mapped owners of the root as the guest must see them.
-            cmd = ["unshare", "--user", "--map-auto", "--map-root-user", *cmd]
+            cmd = ["unshare", "--user", "--map-auto", "--map-root-user", "--kill-child", *cmd]
         return cmd
 
     def start(self):
@@ -103,7 +110,7 @@ class Machine:
         self.process = subprocess.Popen(
             self.command(), stdin=None if self.interactive else subprocess.DEVNULL,
             stdout=None if self.interactive else err, stderr=err,
-            start_new_session=not self.interactive)
+            start_new_session=not self.interactive, preexec_fn=die_with_parent)
         err.close()
 
     def alive(self):

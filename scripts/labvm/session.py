@@ -6,11 +6,10 @@ import os
 import re
 import shlex
 import shutil
-import tempfile
 import time
 
 from .klog import Judge, text
-from .lab import TOP
+from .lab import TOP, run_directory
 from .machine import Machine
 
 BOOT_SECONDS = 180
@@ -52,7 +51,7 @@ class Session:
     # The share is what host and guests have in common.
     def _prepare(self):
         first = self.cases[0]
-        self.run_dir = tempfile.mkdtemp(prefix="smbdirect-lab-")
+        self.run_dir = run_directory()
         self.share = os.path.join(self.run_dir, "share")
         for d in ["sync", "out", "case", "modules"]:
             os.makedirs(os.path.join(self.share, d))
