@@ -6,6 +6,7 @@
 #define DEFAULT_SYMBOL_NAMESPACE "SMBDIRECT"
 
 #include <linux/export.h>
+#include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/seq_file.h>
 #include <net/sock.h>
@@ -39,3 +40,6 @@ EXPORT_SYMBOL_GPL(smbdirect_socket_set_initial_parameters);
 EXPORT_SYMBOL_GPL(smbdirect_socket_set_kernel_settings);
 EXPORT_SYMBOL_GPL(smbdirect_socket_set_logging);
 EXPORT_SYMBOL_GPL(smbdirect_socket_shutdown);
+
+/* What the module! macro of the kernel crate has no key for. */
+MODULE_VERSION("0.1.0");
