@@ -175,6 +175,7 @@ struct at_sock {
 	struct at *t;
 	struct smbdirect_socket *sc;
 	const char *name;
+	struct at_sock *peer;	/* the other end, when it is one of ours */
 	u16 port;
 	bool releasing;
 	bool released;
@@ -213,6 +214,7 @@ bool at_pair_open(struct at *t, struct at_pair *p, const struct at_opts *o);
 bool at_pair_join(struct at *t, struct at_pair *p, const struct at_opts *o);
 bool at_release(struct at *t, struct at_sock *s);
 void at_shutdown_all(struct at *t);
+void at_dump_all(struct at *t);
 bool at_release_all(struct at *t);
 #define at_params(s) smbdirect_socket_get_current_parameters((s)->sc)
 

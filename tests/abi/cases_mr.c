@@ -141,7 +141,7 @@ static void mr_remote_invalidate(struct at *t)
 	u8 *in = at_alloc(t, 64), *out = at_alloc(t, 64);
 	struct at_pair p;
 	struct at_mr *m;
-	int i;
+	int i, ret;
 
 	if (!r || !in || !out || !at_pair_open(t, &p, NULL))
 		return;
@@ -149,7 +149,8 @@ static void mr_remote_invalidate(struct at *t)
 		m = at_mr(t, p.cli, r, true, false);
 		if (!m || !transfer(t, &p, r, m, false, i))
 			return;
-		AT_EQ(t, "send_iter", at_send_inv(p.srv, out, 64, le32_to_cpu(m->desc.token)), 0);
+		ret = at_send_inv(p.srv, out, 64, le32_to_cpu(m->desc.token));
+		AT_CHECK(t, !ret, "send_iter with invalidation, round %d: %d", i, ret);
 		AT_EQ(t, "recvmsg", at_recv_msg(p.cli, in, 64), 64);
 		if (!at_mr_drop(t, m))
 			return;

@@ -386,8 +386,11 @@ static void bad_target(struct at *t, bool read, int what)
 	/* iWARP completes a write when it is sent; the refusal comes later */
 	if (read || !at_is_iwarp() || ret)
 		AT_CHECK(t, ret < 0, "bad descriptor %d: %d", what, ret);
+	/* a list that is refused beforehand leaves the connection alone */
 	t->waiting = "recvmsg after a refused RDMA access";
-	AT_EQ(t, "recvmsg after a refused RDMA access", at_recv(c.p.srv, c.buf, 4), -ENOTCONN);
+	if (ret != -EINVAL)
+		AT_EQ(t, "recvmsg after a refused RDMA access", at_recv(c.p.srv, c.buf, 4),
+		      -ENOTCONN);
 	if (at_echo(t, &next, 500) && at_pair_join(t, &next, &none))
 		at_echo(t, &next, 500);
 }

@@ -207,6 +207,7 @@ static void run_one(const struct at_case *c)
 	if (!wait_case(t, limit)) {
 		describe_waits(t, waits, sizeof(waits));
 		at_fail(t, "hang: waited for %s (%u s)", waits, limit);
+		at_dump_all(t);
 		at_shutdown_all(t);
 		if (!wait_case(t, 60)) {
 			/* Its threads may still run: it stays, and so do we. */

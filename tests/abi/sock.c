@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Sockets of the module under test: making, connecting, accepting, releasing. */
-#include <linux/delay.h>
+#include <linux/seq_file.h>
 #include "abitest.h"
 
 /* What ksmbd and cifs set, with a shorter client negotiation limit. */
@@ -186,6 +186,7 @@ bool at_pair_join(struct at *t, struct at_pair *p, const struct at_opts *o)
 	if (!p->srv || !at_join(c, AT_STEP_S))
 		return false;
 	AT_CHECK_RET(t, !c->ret, false, "connect_sync: %d", c->ret);
+	p->cli->peer = p->srv;
 	AT_CHECK_RET(t, smbdirect_connection_is_connected(p->cli->sc), false,
 		     "client not connected after connect_sync");
 	AT_CHECK_RET(t, smbdirect_connection_is_connected(p->srv->sc), false,
@@ -240,6 +241,24 @@ void at_shutdown_all(struct at *t)
 		if (!s->releasing)
 			smbdirect_socket_shutdown(s->sc);
 	spin_unlock(&t->lock);
+}
+
+/* What the module says about each socket, into the log, when a case hangs. */
+void at_dump_all(struct at *t)
+{
+	struct seq_file m = { .size = 2048, .buf = kzalloc(2049, GFP_KERNEL) };
+	struct at_sock *s;
+
+	spin_lock(&t->lock);
+	list_for_each_entry(s, &t->socks, list) {
+		if (s->releasing || !m.buf)
+			continue;
+		m.count = 0;
+		smbdirect_connection_legacy_debug_proc_show(s->sc, 0, &m);
+		pr_info("abitest: %s:%.*s\n", s->name, (int)m.count, m.buf);
+	}
+	spin_unlock(&t->lock);
+	kfree(m.buf);
 }
 
 /* Newest first, so that the listener goes last. Checks the log callbacks too. */

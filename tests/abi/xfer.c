@@ -180,13 +180,22 @@ static int reg_fn(struct at_party *p)
 
 /*
  * A registration is only ordered before later sends. In life the request goes
- * out next; here an empty message does, and when it was taken the key is good.
+ * out next, and the server uses the key when it has read it; so do we. Nobody
+ * else may be sending or reading this way.
  */
 int at_mr_sync(struct at_sock *s)
 {
-	int ret = smbdirect_connection_send_single_iter(s->sc, NULL, NULL, 0, 0);
+	u8 out[8] = "request", in[8];
+	struct kvec v = { out, sizeof(out) };
+	struct iov_iter iter;
+	int ret;
 
-	return ret ?: smbdirect_connection_send_wait_zero_pending(s->sc);
+	if (!s->peer)
+		return 0;
+	iov_iter_kvec(&iter, ITER_SOURCE, &v, 1, sizeof(out));
+	ret = at_send_batch(s, &iter, 1);
+	ret = ret ?: at_recv_msg(s->peer, in, sizeof(in));
+	return ret < 0 ? ret : ret == sizeof(in) ? 0 : -EPROTO;
 }
 
 struct at_mr *at_mr_iter(struct at *t, struct at_sock *s, struct iov_iter *i,
@@ -211,10 +220,10 @@ struct at_mr *at_mr_iter(struct at *t, struct at_sock *s, struct iov_iter *i,
 	spin_lock(&t->lock);
 	list_add(&m->list, &t->mrs);
 	spin_unlock(&t->lock);
-	WRITE_ONCE(t->waiting, "an empty message after register_mr_io");
+	WRITE_ONCE(t->waiting, "a message after register_mr_io");
 	ret = at_mr_sync(s);
 	WRITE_ONCE(t->waiting, NULL);
-	AT_CHECK_RET(t, !ret, NULL, "empty message after register_mr_io: %d", ret);
+	AT_CHECK_RET(t, !ret, NULL, "message after register_mr_io: %d", ret);
 	return m;
 }
 
