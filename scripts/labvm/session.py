@@ -131,10 +131,12 @@ class Session:
     def _follow(self):
         """Follow the guests; returns how many cases have a result."""
         run, done, ready = None, 0, set()
+        self._go(0)
         limit = time.monotonic() + BOOT_SECONDS
         fatal_at = None
         while True:
             alive = all(m.alive() for m in self.machines)
+            crash = None
             for m in self.machines:
                 for channel, line in m.poll():
                     if self.on_line:
@@ -148,6 +150,8 @@ class Session:
                         self.judges[m.name].line(line)
                     elif words[1] == "ready":
                         ready.add(m.name)
+                    elif words[1] == "crash" and run and words[2] in self.names:
+                        crash = words[2]
                     elif words[1] == "start":
                         if run is None or run.ident != words[2]:
                             run = _Run(self.cases[int(words[2][1:])], words[2])
@@ -158,6 +162,9 @@ class Session:
                     elif words[1] == "end" and run and words[2] == run.ident:
                         run.codes[m.name] = int(words[3])
                         run.millis[m.name] = int(words[4])
+            if crash:
+                self._crash(crash, run)
+                continue
             if run and len(run.codes) == len(self.names):
                 bad = self._bad()
                 self._finish(run, bad)
@@ -168,6 +175,7 @@ class Session:
                 if done == len(self.cases):
                     self._wait_off()
                     return done
+                self._go(done)
             elif not alive:
                 why = "a guest stopped unexpectedly"
                 errors = [e for e in (m.qemu_error() for m in self.machines) if e]
@@ -181,6 +189,24 @@ class Session:
                 if time.monotonic() > fatal_at:
                     return self._abort(run, done, ready, "the kernel broke down")
             time.sleep(0.1)
+
+    def _go(self, number):
+        """Guests begin a case only when the one before it has been judged, so
+        what they say always belongs to the case that runs."""
+        open(os.path.join(self.share, "sync", f"c{number}.go"), "w", encoding="ascii").close()
+
+    def _crash(self, name, run):
+        """A case has asked for the plug of a guest to be pulled. The guest
+        comes back and runs its half of the case once more, with AGAIN set."""
+        m = next(m for m in self.machines if m.name == name)
+        m.kill()
+        for channel, line in m.poll():
+            if self.on_line:
+                self.on_line(name, channel, line)
+        with open(os.path.join(self.share, f"again.{name}"), "w", encoding="ascii") as f:
+            f.write(run.ident + "\n")
+        m.log.write("-------- powered off and on again by the case\n")
+        m.start()
 
     def _bad(self):
         return [f"{n}: {line}" for n, j in self.judges.items() for line in j.bad]
