@@ -150,8 +150,8 @@ const STEP_MS: u64 = 1_000;
 
 /// Most slices of a batch.
 const BATCH_SLICES: usize = 16;
-/// Most batches in flight at once.
-const MAX_LIVE: usize = 64;
+/// Most batches in flight at once: each has at least one of the budget's entries, so that the list never overflows.
+const MAX_LIVE: usize = crate::verbs::MAX_RW_ENTRIES as usize;
 
 impl<O: Owner> RwEngine<O> {
     /// # Safety

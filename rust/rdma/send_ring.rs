@@ -48,8 +48,6 @@ struct Lists {
     flight_head: u16,
     flight_tail: u16,
     total: u16,
-    /// Somebody waits for a slot.
-    wanted: bool,
 }
 
 /// The send slots of a connection.
@@ -106,7 +104,7 @@ impl<O: Owner> SendRing<O> {
         KBox::pin_init(
             pin_init!(Self {
                 lists <- new_spinlock_irq!(
-                    Lists { free: NONE, free_count: 0, flight_head: NONE, flight_tail: NONE, total: 0, wanted: false },
+                    Lists { free: NONE, free_count: 0, flight_head: NONE, flight_tail: NONE, total: 0 },
                     "smbdirect::SendRing::lists"
                 ),
                 grow <- new_mutex!((), "smbdirect::SendRing::grow"),
@@ -211,13 +209,19 @@ impl<O: Owner> SendRing<O> {
         )
     }
 
-    /// A free slot, or `None`; if `wait` is set the owner is told when one becomes free. Any context.
+    /// A free slot, or `None`; if `wait` is set the owner is told when one may be free. Any context.
     #[inline]
     pub fn alloc(&self, wait: bool) -> Option<SendSlot<'_, O>> {
         let mut lists = self.lists.lock();
+        if lists.free == NONE {
+            self.land(&mut lists);
+            if lists.free == NONE && wait {
+                self.verbs().want_slot();
+                self.land(&mut lists);
+            }
+        }
         let index = lists.free;
         if index == NONE {
-            lists.wanted |= wait;
             return None;
         }
         // SAFETY: A free slot's metadata belongs to the lists, whose lock is held.
@@ -248,12 +252,15 @@ impl<O: Owner> SendRing<O> {
 
     /// Whether a slot is free.
     pub fn has_free(&self) -> bool {
-        self.lists.lock().free != NONE
+        let mut lists = self.lists.lock();
+        self.land(&mut lists);
+        lists.free != NONE
     }
 
     /// Slots that the hardware has, or that are being filled.
     pub fn in_flight(&self) -> u16 {
-        let lists = self.lists.lock();
+        let mut lists = self.lists.lock();
+        self.land(&mut lists);
         lists.total - lists.free_count
     }
 
@@ -377,24 +384,22 @@ impl<O: Owner> SendRing<O> {
         lists.free_count += 1;
     }
 
-    /// Everything in flight up to `seq` is done. Returns whether somebody waits for a slot. Softirq.
-    fn land(&self, seq: u32) -> bool {
-        let mut lists = self.lists.lock();
+    /// Frees the slots in flight that the hardware is done with. Done when slots are needed, not in completions.
+    fn land(&self, lists: &mut Lists) {
+        let finished = self.verbs().finished();
         while lists.flight_head != NONE {
             let index = lists.flight_head;
             // SAFETY: A slot in flight; the lock is held.
-            let (slot_seq, next) =
-                unsafe { ((*self.meta(index)).ticket.seq, (*self.meta(index)).next) };
-            if (seq.wrapping_sub(slot_seq) as i32) < 0 {
+            let (seq, next) = unsafe { ((*self.meta(index)).ticket.seq, (*self.meta(index)).next) };
+            if (finished.wrapping_sub(seq) as i32) < 0 {
                 break;
             }
             lists.flight_head = next;
             if next == NONE {
                 lists.flight_tail = NONE;
             }
-            self.push_free(&mut lists, index);
+            self.push_free(lists, index);
         }
-        core::mem::take(&mut lists.wanted)
     }
 }
 
@@ -537,12 +542,8 @@ unsafe fn sent<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
         let meta: *mut Meta<O> = container_of!(ticket, Meta<O>, ticket);
         (&*(*meta).ring, (*ticket).seq)
     };
-    let verbs = ring.verbs();
-    verbs.finish(seq);
-    let wanted = ring.land(seq);
-    match wc_result(wc) {
-        Ok(()) if wanted => O::send_space(verbs.owner.as_arc_borrow()),
-        Ok(()) => {}
-        Err(error) => verbs.fault(Fault::Send(error)),
+    ring.verbs().finish(seq);
+    if let Err(error) = wc_result(wc) {
+        ring.verbs().fault(Fault::Send(error));
     }
 }

@@ -13,7 +13,10 @@ use kernel::{
     ffi::c_void,
     new_spinlock_irq,
     prelude::*,
-    sync::{Arc, ArcBorrow, SpinLockIrq},
+    sync::{
+        atomic::{Acquire, Atomic, AtomicFlag, Full, Relaxed, Release},
+        Arc, ArcBorrow, SpinLockIrq,
+    },
 };
 use smbdirect_kext::{bindings, ctx::ProcessCtx};
 
@@ -137,6 +140,10 @@ pub struct Verbs<O: Owner> {
     pub(crate) owner: Arc<O>,
     #[pin]
     pub(crate) sq: SpinLockIrq<Ledger>,
+    /// Everything up to here has finished; a copy of the ledger's, to be read without its lock.
+    finished: Atomic<u32>,
+    /// Somebody waits for a send slot.
+    slot_wanted: AtomicFlag,
     sizes: QueueSizes,
 }
 
@@ -232,6 +239,8 @@ impl<O: Owner> Verbs<O> {
                     Ledger { depth, posted: 0, finished: 0, signalled: 0 },
                     "smbdirect::Verbs::sq"
                 ),
+                finished: Atomic::new(0),
+                slot_wanted: AtomicFlag::new(false),
                 sizes,
             }),
             GFP_KERNEL,
@@ -349,10 +358,31 @@ impl<O: Owner> Verbs<O> {
         })
     }
 
-    /// Records that everything up to `seq` finished. Softirq.
+    /// Records that everything up to `seq` finished: the send queue works in order. (On iWARP a read may still be outstanding when a send posted after
+    /// it is reported; reads are therefore never released by this, only by their own completion.) Softirq.
     #[inline]
     pub(crate) fn finish(&self, seq: u32) {
-        self.sq.lock().finish(seq);
+        {
+            let mut sq = self.sq.lock();
+            sq.finish(seq);
+            self.finished.store(sq.finished, Release);
+        }
+        if self.slot_wanted.load(Acquire) && self.slot_wanted.xchg(false, Full) {
+            O::send_space(self.owner.as_arc_borrow());
+        }
+    }
+
+    /// Up to where everything has finished.
+    #[inline]
+    pub(crate) fn finished(&self) -> u32 {
+        self.finished.load(Acquire)
+    }
+
+    /// Has the owner told when something finishes.
+    pub(crate) fn want_slot(&self) {
+        self.slot_wanted.store(true, Relaxed);
+        // Pairs with the lock in `finish`: either it sees the flag, or we see what it finished.
+        kernel::sync::barrier::smp_mb(kernel::sync::barrier::Full);
     }
 
     /// Moves the QP to the error state, so that everything posted flushes. Sleeps.
@@ -388,6 +418,9 @@ impl<O: Owner> PinnedDrop for Verbs<O> {
         }
     }
 }
+
+/// Most send-queue entries that RDMA reads and writes may have ([`QueueSizes::rw`]).
+pub const MAX_RW_ENTRIES: u32 = 128;
 
 /// Most SGEs asked for per send work request: enough to keep RDMA reads and writes of scattered pages short without making each entry of the
 /// send queue large.

@@ -33,7 +33,7 @@ use smbdirect_rdma::{
 /// Send slots of a connection, at most.
 pub(super) const SEND_SLOTS: u16 = 64;
 /// Send-queue entries for RDMA reads and writes of a server connection.
-const RW_ENTRIES: u32 = 128;
+const RW_ENTRIES: u32 = smbdirect_rdma::verbs::MAX_RW_ENTRIES;
 /// MRs for RDMA reads where the device needs them.
 const RW_MRS: u32 = 16;
 
