@@ -43,7 +43,7 @@ struct at_case {
 
 #define AT_DEADLINE_S	30	/* default for one case */
 #define AT_STEP_S	10	/* default for one step of a case */
-#define AT_PROMPT_MS	3000	/* what "returns promptly" means here */
+#define AT_PROMPT_MS	3000	/* what "returns promptly" means here, times at_slow() */
 
 extern const struct at_case at_cases_life[];
 extern const struct at_case at_cases_state[];
@@ -63,6 +63,7 @@ extern const struct at_case at_cases_badserver[];
 
 bool at_is_iwarp(void);
 bool at_verbose(void);
+unsigned int at_slow(void);
 const char *at_hook_add(void);
 const char *at_hook_del(void);
 void at_addr(struct sockaddr_storage *ss, u16 port, bool v6);

@@ -158,7 +158,7 @@ static void badnego_silent(struct at *t)
 	r = raw_connect(t, w.p.lst->port, 8);
 	if (!r)
 		return;
-	AT_CHECK(t, !raw_wait_gone(r, 4000), "gone before the limit");
+	AT_CHECK(t, raw_stays(r, 4000), "gone before the limit");
 	AT_CHECK(t, raw_wait_gone(r, 4000), "still there after 8 s");
 	witness_check(t, &w);
 }
@@ -200,7 +200,7 @@ static void badnego_flood(struct at *t)
 	start = ktime_get();
 	if (!at_pair_join(t, &p, &none))
 		return;
-	AT_CHECK(t, ktime_ms_delta(ktime_get(), start) < 3000,
+	AT_CHECK(t, ktime_ms_delta(ktime_get(), start) < 3000 * at_slow(),
 		 "%u half-open connections delay a client by %lld ms", in,
 		 ktime_ms_delta(ktime_get(), start));
 	at_echo(t, &p, 1000);

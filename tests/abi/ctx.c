@@ -99,6 +99,7 @@ bool at_wait_party(struct at_party *p, unsigned int ms)
 
 bool at_join(struct at_party *p, unsigned int seconds)
 {
+	seconds *= at_slow();
 	if (at_wait_party(p, seconds * 1000))
 		return true;
 	at_fail(p->t, "hang: %s still in %s after %u s", p->name,

@@ -44,6 +44,10 @@ static bool verbose;
 module_param(verbose, bool, 0444);
 MODULE_PARM_DESC(verbose, "print what the module under test logs");
 
+static uint slow = 1;
+module_param(slow, uint, 0444);
+MODULE_PARM_DESC(slow, "factor for all upper time limits, for slow machines");
+
 static char *hook_add = "";
 module_param(hook_add, charp, 0444);
 MODULE_PARM_DESC(hook_add, "program that adds the RDMA device");
@@ -78,6 +82,11 @@ bool at_is_iwarp(void)
 bool at_verbose(void)
 {
 	return verbose;
+}
+
+unsigned int at_slow(void)
+{
+	return clamp(slow, 1u, 20u);
 }
 
 const char *at_hook_add(void)
@@ -183,7 +192,7 @@ static bool wait_case(struct at *t, unsigned int seconds)
 
 static void run_one(const struct at_case *c)
 {
-	unsigned int limit = c->deadline_s ?: AT_DEADLINE_S;
+	unsigned int limit = (c->deadline_s ?: AT_DEADLINE_S) * at_slow();
 	bool warned = test_taint(TAINT_WARN);
 	ktime_t start = ktime_get();
 	const char *no = not_runnable(c);

@@ -250,7 +250,8 @@ struct raw_peer *raw_accept(struct at *t, struct raw_listener *l, unsigned int m
 	struct raw_peer *p;
 
 	WRITE_ONCE(t->waiting, "a raw accept");
-	wait_event_timeout(l->wq, !list_empty_careful(&l->fresh), msecs_to_jiffies(ms));
+	wait_event_timeout(l->wq, !list_empty_careful(&l->fresh),
+			   msecs_to_jiffies(ms * at_slow()));
 	WRITE_ONCE(t->waiting, NULL);
 	spin_lock_bh(&l->lock);
 	p = list_first_entry_or_null(&l->fresh, struct raw_peer, fresh);
@@ -268,7 +269,14 @@ bool raw_gone(struct raw_peer *p)
 
 bool raw_wait_gone(struct raw_peer *p, unsigned int ms)
 {
-	return wait_event_timeout(p->wq, READ_ONCE(p->gone), msecs_to_jiffies(ms));
+	return wait_event_timeout(p->wq, READ_ONCE(p->gone),
+				  msecs_to_jiffies(ms * at_slow()));
+}
+
+/* Whether it lives on for that long: a lower limit, the same on any machine. */
+bool raw_stays(struct raw_peer *p, unsigned int ms)
+{
+	return !wait_event_timeout(p->wq, READ_ONCE(p->gone), msecs_to_jiffies(ms));
 }
 
 void raw_close(struct raw_peer *p)

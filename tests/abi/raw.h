@@ -24,6 +24,7 @@ int raw_rdma_read(struct raw_peer *p, u64 remote, u32 rkey, void *buf, u32 len);
 int raw_write_imm(struct raw_peer *p);
 bool raw_gone(struct raw_peer *p);
 bool raw_wait_gone(struct raw_peer *p, unsigned int ms);
+bool raw_stays(struct raw_peer *p, unsigned int ms);
 unsigned int raw_queued(struct raw_peer *p);
 
 void raw_close(struct raw_peer *p);

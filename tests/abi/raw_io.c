@@ -115,7 +115,7 @@ int raw_recv(struct raw_peer *p, void *buf, size_t cap, unsigned int ms)
 	int len;
 
 	wait_event_timeout(p->wq, !list_empty_careful(&p->got) || READ_ONCE(p->gone),
-			   msecs_to_jiffies(ms));
+			   msecs_to_jiffies(ms * at_slow()));
 	spin_lock_bh(&p->lock);
 	r = list_first_entry_or_null(&p->got, struct raw_recv, list);
 	if (r)

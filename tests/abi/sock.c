@@ -139,7 +139,7 @@ struct at_sock *at_accept(struct at *t, struct at_sock *lst, unsigned int ms)
 	struct smbdirect_socket *sc;
 
 	WRITE_ONCE(t->waiting, "accept");
-	sc = smbdirect_socket_accept(lst->sc, msecs_to_jiffies(ms), &arg);
+	sc = smbdirect_socket_accept(lst->sc, msecs_to_jiffies(ms * at_slow()), &arg);
 	WRITE_ONCE(t->waiting, NULL);
 	AT_CHECK_RET(t, sc, NULL, "accept: %d", arg.err);
 	return at_adopt(t, "server", sc);
