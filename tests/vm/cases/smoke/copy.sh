@@ -3,6 +3,7 @@
 # modules: rust c
 # control: c
 # param: DEV = rxe siw
+# boot-group: smoke
 # deadline: 120
 
 run() {

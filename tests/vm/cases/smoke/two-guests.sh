@@ -4,6 +4,7 @@
 # modules: rust/rust c/c
 # control: c/c
 # param: DEV = rxe siw
+# boot-group: smoke
 # deadline: 150
 
 server() {
