@@ -3,7 +3,7 @@
 # modules: rust c
 # control: c
 # param: DEV = rxe siw
-# deadline: 420
+# deadline: 900
 # boot-group: abi-b
 # files: build/lab/abi/smbdirect_abitest.ko tests/abi/guest.sh tests/abi/known-c-faults
 

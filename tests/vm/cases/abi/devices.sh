@@ -3,7 +3,7 @@
 # modules: rust c
 # control: c
 # param: DEV = rxe siw
-# deadline: 120
+# deadline: 900
 # files: build/lab/abi/smbdirect_abitest.ko tests/abi/guest.sh tests/abi/known-c-faults
 
 # lower NAME : a netdev with an RDMA device of its own

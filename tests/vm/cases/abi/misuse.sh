@@ -3,7 +3,7 @@
 # modules: rust c
 # control: c
 # param: DEV = rxe
-# deadline: 240
+# deadline: 900
 # allow: WARNING: .*(smbdirect|socket\.c|connection\.c|mr\.c) -- the contract asks for a warning
 # allow: Call Trace -- belongs to that warning
 # files: build/lab/abi/smbdirect_abitest.ko tests/abi/guest.sh tests/abi/known-c-faults

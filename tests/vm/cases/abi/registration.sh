@@ -3,7 +3,7 @@
 # modules: rust c
 # control: c
 # param: DEV = rxe siw
-# deadline: 240
+# deadline: 900
 # boot-group: abi-a
 # files: build/lab/abi/smbdirect_abitest.ko tests/abi/guest.sh tests/abi/known-c-faults
 
