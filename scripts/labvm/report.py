@@ -85,4 +85,7 @@ class Report:
                                    for name, state, secs in phases))
         print(f"report: {self.junit()}")
         c = self.counts
-        print(f"{c['pass']} passed, {c['fail']} failed, {c['skip']} skipped", flush=True)
+        line = f"{c['pass']} passed, {c['fail']} failed, {c['skip']} skipped"
+        with open(os.path.join(self.directory, "counts"), "w", encoding="ascii") as f:
+            f.write(line + "\n")
+        print(line, flush=True)
