@@ -215,10 +215,13 @@ impl<O: Owner> SendRing<O> {
         let mut lists = self.lists.lock();
         if lists.free == NONE {
             self.land(&mut lists);
-            if lists.free == NONE && wait {
-                self.verbs().want_slot();
-                self.land(&mut lists);
-            }
+        }
+        if lists.free == NONE && wait {
+            // The lock of the ledger comes before that of the lists.
+            drop(lists);
+            self.verbs().want_slot();
+            lists = self.lists.lock();
+            self.land(&mut lists);
         }
         let index = lists.free;
         if index == NONE {
@@ -250,8 +253,16 @@ impl<O: Owner> SendRing<O> {
         (lists.total, lists.free_count)
     }
 
-    /// Whether a slot is free.
-    pub fn has_free(&self) -> bool {
+    /// Whether a slot is free; if not, the owner is told when something finishes.
+    pub fn poll_free(&self) -> bool {
+        if self.land_now() {
+            return true;
+        }
+        self.verbs().want_slot();
+        self.land_now()
+    }
+
+    fn land_now(&self) -> bool {
         let mut lists = self.lists.lock();
         self.land(&mut lists);
         lists.free != NONE

@@ -14,7 +14,7 @@ use kernel::{
     new_spinlock_irq,
     prelude::*,
     sync::{
-        atomic::{Acquire, Atomic, AtomicFlag, Full, Relaxed, Release},
+        atomic::{Acquire, Atomic, Release},
         Arc, ArcBorrow, SpinLockIrq,
     },
 };
@@ -46,6 +46,8 @@ pub(crate) struct Ledger {
     posted: u32,
     finished: u32,
     signalled: u32,
+    /// Somebody waits for a send slot.
+    slot_wanted: bool,
 }
 
 impl Ledger {
@@ -142,8 +144,6 @@ pub struct Verbs<O: Owner> {
     pub(crate) sq: SpinLockIrq<Ledger>,
     /// Everything up to here has finished; a copy of the ledger's, to be read without its lock.
     finished: Atomic<u32>,
-    /// Somebody waits for a send slot.
-    slot_wanted: AtomicFlag,
     sizes: QueueSizes,
 }
 
@@ -236,11 +236,10 @@ impl<O: Owner> Verbs<O> {
                 pd,
                 owner,
                 sq <- new_spinlock_irq!(
-                    Ledger { depth, posted: 0, finished: 0, signalled: 0 },
+                    Ledger { depth, posted: 0, finished: 0, signalled: 0, slot_wanted: false },
                     "smbdirect::Verbs::sq"
                 ),
                 finished: Atomic::new(0),
-                slot_wanted: AtomicFlag::new(false),
                 sizes,
             }),
             GFP_KERNEL,
@@ -362,12 +361,13 @@ impl<O: Owner> Verbs<O> {
     /// it is reported; reads are therefore never released by this, only by their own completion.) Softirq.
     #[inline]
     pub(crate) fn finish(&self, seq: u32) {
-        {
+        let wanted = {
             let mut sq = self.sq.lock();
             sq.finish(seq);
             self.finished.store(sq.finished, Release);
-        }
-        if self.slot_wanted.load(Acquire) && self.slot_wanted.xchg(false, Full) {
+            core::mem::take(&mut sq.slot_wanted)
+        };
+        if wanted {
             O::send_space(self.owner.as_arc_borrow());
         }
     }
@@ -378,11 +378,9 @@ impl<O: Owner> Verbs<O> {
         self.finished.load(Acquire)
     }
 
-    /// Has the owner told when something finishes.
+    /// Has the owner told when something finishes. Under the lock, so either that completion sees the wish, or what it finished is seen after this.
     pub(crate) fn want_slot(&self) {
-        self.slot_wanted.store(true, Relaxed);
-        // Pairs with the lock in `finish`: either it sees the flag, or we see what it finished.
-        kernel::sync::barrier::smp_mb(kernel::sync::barrier::Full);
+        self.sq.lock().slot_wanted = true;
     }
 
     /// Moves the QP to the error state, so that everything posted flushes. Sleeps.

@@ -358,7 +358,7 @@ impl Socket {
                 && this
                     .endpoint
                     .enter()
-                    .is_some_and(|e| e.send().is_some_and(|r| r.has_free()));
+                    .is_some_and(|e| e.send().is_some_and(|r| r.poll_free()));
             this.with_link(|est| {
                 est.senders_wait = true;
                 match need {
