@@ -66,7 +66,7 @@ demo: lab
 	@scripts/vm run --quiet --smbdirect $(or $(PEER),rust) --out $(BUILD)/demo tests/vm/demo.sh
 
 bench: lab
-	@tests/vm/bench
+	@scripts/bench
 
 # --- for developers -------------------------------------------------------------
 check:

@@ -2,9 +2,10 @@
 """One boot of the benchmark: a guest with deterministic time and the counting
 plugin, its files in a directory of the results."""
 
-import glob
 import os
 import shutil
+import subprocess
+import tarfile
 
 from labvm import cases, machine, session
 from labvm.klog import Judge
@@ -21,15 +22,25 @@ class CountingMachine(machine.Machine):
     plugin = None
 
     def command(self):
-        cmd = super().command()
         counts = os.path.join(self.share, "out/c0")
-        return [*cmd, "-plugin", f"{self.plugin},out={counts},marks={MARKS:x}"]
+        return [*super().command(), "-plugin", f"{self.plugin},out={counts},marks={MARKS:x}"]
 
 
 class CountingSession(session.Session):
     """A session of one counting machine."""
 
     plugin = None
+
+    def _prepare(self):
+        super()._prepare()
+        # without debug information the guest has less to read
+        modules = os.path.join(self.share, "modules/a")
+        done = subprocess.run(
+            [os.path.join(TOP, "scripts/lab/enter"), self.lab.root,
+             f"{modules}:/lab/modules:rw", "--",
+             "sh", "-c", "strip --strip-debug /lab/modules/*.ko"], check=False)
+        if done.returncode:
+            raise SystemExit("error: the modules cannot be stripped")
 
     def _boot(self):
         case = self.cases[0]
@@ -42,23 +53,30 @@ class CountingSession(session.Session):
         m.start()
 
 
-def boot(lab, plugin, program, kind, name, params, out, on_line):
-    """Run the guest script with one module and transport. Returns the
-    directory with what it left behind."""
+def boot(lab, programs, subject, params, out, on_line):
+    """Run the guest script for one subject (c, rust or tcp; TCP with the C
+    module loaded). Returns the directory with what it left behind, or raises
+    RuntimeError with the reason."""
+    plugin, program = programs
     (case,) = cases.load(SCRIPT)
-    case.params = params
-    case.modules = (kind,)
-    case.name = name
+    case.params = {"TRANSPORT": "tcp" if subject == "tcp" else "rdma", **params}
+    case.modules = ("rust" if subject == "rust" else "c",)
+    case.name = "run"
     case.files = (program,)
-    target = os.path.join(out, name)
+    target = os.path.join(out, subject)
     shutil.rmtree(target, ignore_errors=True)
     os.makedirs(target)
+    # what was measured, for the profile
+    shutil.copy(lab.smbdirect(case.modules[0]), os.path.join(target, "smbdirect.ko"))
     results = []
     s = CountingSession(lab, [case], target, 0, on_result=results.append, on_line=on_line)
     s.plugin = plugin
     s.run()
+    log = os.path.join(target, "boot-000.log")
     if not results or results[0].status != "pass":
         why = results[0].why if results else "no result"
-        raise SystemExit(f"error: {name}: {why}\nconsole: {glob.glob(target + '/*.log')}")
-    (left,) = glob.glob(os.path.join(target, "files/*"))
+        raise RuntimeError(f"{subject}: {why}; console: {log}")
+    left = os.path.join(target, "files/run")
+    with tarfile.open(os.path.join(left, "results.tar")) as tar:
+        tar.extractall(left)
     return left

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0
+# desc: fio and metadata over one transport, for scripts/bench
+# deadline: 1500
+# memory: 1536
+# icount: yes
+#
+# TRANSPORT is rdma or tcp, TESTS the list of tests, ROUNDS how often each is
+# repeated, FILE_MIB the size of the file that fio works on.
+#
+# Every pass between two marks of bench-op is one line of $OUT/phases:
+# TEST KIND OPERATIONS. Start and end of fio are in a pass as well, so there is
+# a short pass beside the long ones; the difference is operations alone.
+
+. /lab/share/guest/bench/passes.sh
+
+run() {
+	local test
+	cp "$MODULES/bench-op" /tmp/bench-op
+	cd /tmp
+	mkdir "$results"
+	: >"$results/phases"
+	modules_load
+	link_up rxe
+	ksmbd_start
+	dd if=/dev/zero of="$SHARE_DIR/data" bs=1M count="$FILE_MIB" status=none
+	for test in $TESTS; do
+		say "$test"
+		case $test in
+		rand-* | signed-*) fio_test "$test" ;;
+		meta) meta_test ;;
+		*) die "no such test: $test" ;;
+		esac
+	done
+	cat /proc/kallsyms >"$results/kallsyms"
+	tar -C "$results" -cf "$OUT/results.tar" .
+}
