@@ -16,7 +16,7 @@ use kernel::{
     new_spinlock_irq,
     prelude::*,
     sync::{
-        atomic::{Atomic, AtomicFlag, Relaxed},
+        atomic::{Atomic, AtomicFlag, Relaxed, Release},
         Arc, ArcBorrow, SetOnce, SpinLockIrq,
     },
     workqueue::{
@@ -96,6 +96,8 @@ pub(crate) struct Socket {
     /// The peer, once known.
     pub(crate) peer: SetOnce<SockAddr>,
     pub(crate) torn_down: AtomicFlag,
+    /// The CM says that the connection has ended, on both sides.
+    pub(super) cm_ended: AtomicFlag,
     pub(crate) born: u64,
     pub(crate) stats: SocketStats,
     #[pin]
@@ -135,6 +137,7 @@ impl Socket {
                 listener: SetOnce::new(),
                 peer: SetOnce::new(),
                 torn_down: AtomicFlag::new(false),
+                cm_ended: AtomicFlag::new(false),
                 born: now_ms(),
                 stats: SocketStats::new(),
                 main <- new_work!("smbdirect::Socket::main"),
@@ -341,6 +344,8 @@ impl CmHandler for Socket {
             event.kind(),
             EventKind::Disconnected | EventKind::DeviceRemoval
         ) {
+            this.cm_ended.store(true, Release);
+            this.events.wake_all();
             this.status
                 .wind_down(smbdirect_core::lifecycle::Event::Disconnect);
         }

@@ -19,11 +19,14 @@ use kernel::{
 use smbdirect_core::{lifecycle::Event, time::Millis};
 use smbdirect_kext::{
     ctx::{NoioScope, ProcessCtx},
-    time::now_ms,
+    time::{jiffies, now_ms},
     wait::Mode,
     work,
 };
 use smbdirect_rdma::{send_ring::Chain, Endpoint};
+
+/// How long teardown waits for the CM's word that the peer knows of the end.
+const FAREWELL_MS: u64 = 200;
 
 /// How long a local shutdown waits for the last messages to leave.
 const LINGER_MS: u64 = 500;
@@ -76,6 +79,15 @@ impl Socket {
         this.status.wind_down(Event::Cleanup);
         if let Ok(endpoint) = this.enter() {
             endpoint.disconnect(ctx);
+        }
+        // A peer that still sends to a queue pair which is being destroyed upsets some providers; so give it a moment to hear of it.
+        if this.state.lock().established {
+            this.events.wait(
+                ctx,
+                Mode::Uninterruptible,
+                Some(jiffies(FAREWELL_MS)),
+                || this.cm_ended.load(Acquire).then_some(()),
+            );
         }
         // 4. Nobody enters any more.
         this.endpoint.close();
