@@ -177,7 +177,8 @@ static void dev_debug_text(struct at *t)
 	AT_CHECK(t, w[D_ENQ] > v[D_ENQ], "count_enqueue_reassembly_queue did not move");
 	AT_EQ(t, "enqueued and dequeued", w[D_ENQ] - v[D_ENQ], w[D_DEQ] - v[D_DEQ]);
 	AT_EQ(t, "reassembly_data_length when all is read", w[D_DATA], 0);
-	AT_EQ(t, "send_pending when idle", w[D_PENDING], 0);
+	/* sends without a completion of their own may count until a later one has it */
+	AT_CHECK(t, w[D_PENDING] <= sp->send_credit_target, "send_pending %llu", w[D_PENDING]);
 }
 
 static void dev_debug_text_states(struct at *t)
