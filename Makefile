@@ -10,7 +10,7 @@ BUILD ?= build
 export BUILD := $(abspath $(BUILD))
 
 .DEFAULT_GOAL := module
-.PHONY: module lab lab-update prepare-kernel install test check fmt vm demo bench \
+.PHONY: module lab lab-update prepare-kernel install test test-full check fmt vm demo bench \
 	rust-analyzer clean distclean help
 
 KVER ?= $(shell uname -r)
@@ -59,6 +59,11 @@ test:
 	@scripts/lab/host-setup
 	@scripts/run-tests $(CASE)
 
+# All cases, those of the full tier and the runs with the C module too.
+test-full:
+	@scripts/lab/host-setup
+	@scripts/run-tests --full
+
 vm: lab
 	@scripts/vm shell --smbdirect $(or $(SMBDIRECT),rust) $(if $(DEV),--param DEV=$(DEV))
 
@@ -91,7 +96,8 @@ help:
 	@echo 'make install KDIR=...   install the module for that kernel'
 	@echo 'make demo               files over SMB Direct in a virtual machine (PEER=c: the C module)'
 	@echo 'make bench              compare with the C module and with TCP'
-	@echo 'make test               all tests; CASE="interop/* smoke" some of them'
+	@echo 'make test               host tests and the quick tier; CASE="interop/* smoke" some of all'
+	@echo 'make test-full          all cases, and the C module for comparison'
 	@echo 'make check              format, lints, layers, exports, host tests'
 	@echo 'make vm                 shell in a guest (SMBDIRECT=c, DEV=siw)'
 	@echo 'make fmt                format the sources'

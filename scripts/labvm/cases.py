@@ -17,6 +17,8 @@
     # allow:      regular expression of a kernel log line that is expected
     #             here, then ` -- ` and the reason
     # icount:     yes: deterministic time, one CPU           (no)
+    # tier:       `quick`, or `full`: run only when it is named, or with
+    #             --full (`make test-full`)                  (quick)
     # reference:  regular expression of names of known failures of the C module
 """
 
@@ -43,6 +45,7 @@ class Case:
     control: bool = False
     deadline: int = 120
     group: str = ""
+    tier: str = "quick"
     memory: int = 1024
     smp: int = 2
     icount: bool = False
@@ -75,7 +78,7 @@ def _die(path, why):
 
 
 KNOWN = {"desc", "vms", "modules", "control", "deadline", "boot-group", "memory", "smp", "param",
-         "files", "allow", "icount"}
+         "files", "allow", "icount", "tier"}
 
 
 def load(path):
@@ -86,6 +89,8 @@ def load(path):
         if key not in KNOWN:
             _die(path, f"unknown header line '# {key}:'")
     one = {k: v[-1] for k, v in head.items()}
+    if one.get("tier", "quick") not in ("quick", "full"):
+        _die(path, "'# tier:' is quick or full")
     if "desc" not in one:
         _die(path, "no '# desc:' line")
     base = os.path.relpath(path, CASES)[:-3]
@@ -112,6 +117,7 @@ def load(path):
             name=base + (f"[{','.join(marks)}]" if marks else ""), script=path, desc=one["desc"],
             vms=vms, modules=kinds, control=combo in one.get("control", "").split(),
             deadline=int(one.get("deadline", 120)), group=one.get("boot-group", ""),
+            tier=one.get("tier", "quick"),
             memory=int(one.get("memory", 1024)), smp=int(one.get("smp", 2)),
             icount=one.get("icount") == "yes", params=dict(choice),
             files=tuple(one.get("files", "").split()), allow=tuple(allow))
