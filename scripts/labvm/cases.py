@@ -17,8 +17,6 @@
     # allow:      regular expression of a kernel log line that is expected
     #             here, then ` -- ` and the reason
     # icount:     yes: deterministic time, one CPU           (no)
-    # tier:       `quick`, or `full`: run only when it is named, or with
-    #             --full (`make test-full`)                  (quick)
     # reference:  regular expression of names of known failures of the C module
 """
 
@@ -31,6 +29,7 @@ import re
 from .lab import TOP
 
 CASES = os.path.join(TOP, "tests/vm/cases")
+QUICK = os.path.join(TOP, "tests/vm/quick")
 
 
 @dataclasses.dataclass
@@ -45,7 +44,6 @@ class Case:
     control: bool = False
     deadline: int = 120
     group: str = ""
-    tier: str = "quick"
     memory: int = 1024
     smp: int = 2
     icount: bool = False
@@ -78,7 +76,7 @@ def _die(path, why):
 
 
 KNOWN = {"desc", "vms", "modules", "control", "deadline", "boot-group", "memory", "smp", "param",
-         "files", "allow", "icount", "tier"}
+         "files", "allow", "icount"}
 
 
 def load(path):
@@ -89,8 +87,6 @@ def load(path):
         if key not in KNOWN:
             _die(path, f"unknown header line '# {key}:'")
     one = {k: v[-1] for k, v in head.items()}
-    if one.get("tier", "quick") not in ("quick", "full"):
-        _die(path, "'# tier:' is quick or full")
     if "desc" not in one:
         _die(path, "no '# desc:' line")
     base = os.path.relpath(path, CASES)[:-3]
@@ -117,10 +113,16 @@ def load(path):
             name=base + (f"[{','.join(marks)}]" if marks else ""), script=path, desc=one["desc"],
             vms=vms, modules=kinds, control=combo in one.get("control", "").split(),
             deadline=int(one.get("deadline", 120)), group=one.get("boot-group", ""),
-            tier=one.get("tier", "quick"),
             memory=int(one.get("memory", 1024)), smp=int(one.get("smp", 2)),
             icount=one.get("icount") == "yes", params=dict(choice),
             files=tuple(one.get("files", "").split()), allow=tuple(allow))
+
+
+def quick():
+    """The patterns of the quick tier."""
+    with open(QUICK, encoding="utf-8") as f:
+        lines = [line.split("#")[0].strip() for line in f]
+    return [line for line in lines if line]
 
 
 def discover(patterns):
