@@ -2,7 +2,7 @@
 # desc: the server's machine loses power during I/O: errors in time, and I/O goes on when it is back
 # vms: 2
 # modules: rust/rust
-# param: DEV = rxe siw
+# param: DEV = rxe
 # deadline: 300
 # boot-group: two
 
