@@ -151,23 +151,12 @@ impl Socket {
     ) {
         let Some(pool) = endpoint.recv() else { return };
         loop {
-            let (wanted, dry) = this
-                .with_link(|est| (usize::from(est.link.recv_wanted()), est.link.posted() < 2))
-                .unwrap_or((0, false));
+            let wanted = usize::from(this.with_link(|est| est.link.recv_wanted()).unwrap_or(0));
             if wanted == 0 {
                 slots.for_each(drop);
                 return;
             }
-            // The slot kept back for the last-credit rule is spent only when the peer is about to run dry.
-            let mut spare = dry;
-            let next = || {
-                slots.next().or_else(|| {
-                    core::mem::take(&mut spare)
-                        .then(|| pool.take_free())
-                        .flatten()
-                })
-            };
-            let mut some = core::iter::from_fn(next).take(wanted);
+            let mut some = core::iter::from_fn(|| slots.next()).take(wanted);
             // A failure to post is followed by the failure of the connection; the fault is reported by the provider's completions or by the next send.
             let posted = pool.post(&mut some).unwrap_or(0);
             if posted == 0 {

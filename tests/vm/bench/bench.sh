@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # desc: fio and metadata over one transport, for scripts/bench
-# deadline: 1500
+# deadline: 2400
 # memory: 1536
 # icount: yes
 #
@@ -14,23 +14,25 @@
 . /lab/share/guest/bench/passes.sh
 
 run() {
-	local test
+	local test random='' signed=''
 	cp "$MODULES/bench-op" /tmp/bench-op
 	cd /tmp
 	mkdir "$results"
-	: >"$results/phases"
 	modules_load
 	link_up rxe
 	ksmbd_start
 	dd if=/dev/zero of="$SHARE_DIR/data" bs=1M count="$FILE_MIB" status=none
 	for test in $TESTS; do
-		say "$test"
 		case $test in
-		rand-* | signed-*) fio_test "$test" ;;
-		meta) meta_test ;;
+		rand-*) random+=" $test" ;;
+		signed-*) signed+=" $test" ;;
+		meta) ;;
 		*) die "no such test: $test" ;;
 		esac
 	done
+	[ -z "$random" ] || fio_tests '' $random
+	[ -z "$signed" ] || fio_tests sign $signed
+	[[ " $TESTS " != *' meta '* ]] || meta_tests
 	cat /proc/kallsyms >"$results/kallsyms"
-	tar -C "$results" -cf "$OUT/results.tar" .
+	tar -b 1000 -C "$results" -cf "$OUT/results.tar" .
 }
