@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-# desc: server and client in two guests: files out and in, renamed, removed
+# desc: server and client of either kind in two guests: files out and in, renamed, removed
 # vms: 2
-# modules: rust/rust
-# param: DEV = rxe
-# param: VERS = 3.1.1
+# modules: rust/rust rust/c c/rust c/c
+# control: c/c
+# param: DEV = rxe siw
+# param: VERS = 3.0 3.0.2 3.1.1
 # deadline: 200
 # boot-group: two
 

@@ -2,7 +2,7 @@
 # desc: the server's machine loses power during I/O: errors in time, and I/O goes on when it is back
 # vms: 2
 # modules: rust/rust
-# param: DEV = rxe
+# param: DEV = rxe siw
 # deadline: 300
 # boot-group: two
 
@@ -14,6 +14,7 @@ server() {
 	module_load smbdirect
 	link_up "$DEV"
 	ksmbd_start
+	rm -rf "${SHARE_DIR:?}"/*
 	if [ -z "$AGAIN" ]; then
 		tell up
 		# it does not come that far

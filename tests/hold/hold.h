@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Connections over the exported functions of smbdirect.ko, kept until told otherwise. */
+#ifndef SMBDIRECT_HOLD_H
+#define SMBDIRECT_HOLD_H
+
+#include <linux/inet.h>
+#include <linux/module.h>
+#include <linux/net.h>
+#include <linux/slab.h>
+#include <linux/socket.h>
+#include <linux/uio.h>
+#include <net/sock.h>
+#include <rdma/ib_verbs.h>
+#include <linux/smbdirect.h>
+
+#define HOLD_MAX 256
+
+/* A set of handles; `n` is published after the handle. */
+struct hold_set {
+	struct smbdirect_socket *sc[HOLD_MAX];
+	unsigned int n;
+};
+
+/* link.c: one connection */
+struct smbdirect_socket *hold_socket(bool server, bool iwarp);
+int hold_send(struct smbdirect_socket *sc, void *data, u32 len);
+int hold_receive(struct smbdirect_socket *sc, void *data, u32 room);
+
+#endif
