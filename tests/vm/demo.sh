@@ -14,7 +14,7 @@ show() { printf '$ %s\n' "$*"; "$@" 2>&1 | sed 's/^/  /'; }
 declare -A took
 clock() { took[$1]=$(($(now_ms) - $2)); }
 secs() { printf '%d.%d s' $((took[$1] / 1000)) $((took[$1] / 100 % 10)); }
-rate() { echo "$((tree_bytes / 1024 * 1000 / 1024 / (took[$1] + 1))) MiB/s"; }
+rate() { awk -v b="$tree_bytes" -v ms="${took[$1]}" 'BEGIN { printf "%.1f MiB/s", b / 1048.576 / (ms + 1) }'; }
 ours() { [ -e /sys/kernel/debug/smbdirect/stats ]; }
 
 # Bytes that TCP port 445 and (as a check of the method) nothing else moved.
@@ -53,9 +53,9 @@ progress() {
 		set +eE
 		trap - ERR
 		while sleep 5; do
-			printf '  %s: %s MiB of %s, %s files of %s\n' "$label" \
+			printf '  %s: %s MiB of %s, %s files and directories of %s\n' "$label" \
 				"$(df --output=used -m "$dir" | tail -n1 | tr -d ' ')" $((tree_bytes >> 20)) \
-				"$(df --output=iused "$dir" | tail -n1 | tr -d ' ')" "$tree_files"
+				"$(df --output=iused "$dir" | tail -n1 | tr -d ' ')" $((tree_files + tree_dirs))
 		done
 	) &
 	progress_pid=$!
