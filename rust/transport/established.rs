@@ -187,6 +187,17 @@ impl Socket {
         posted > 0
     }
 
+    /// Like [`post_extra`](Self::post_extra), if that is what keeps a sender waiting: its last credit may have come with a payload, whose receive is not
+    /// back yet. Any context.
+    pub(super) fn post_extra_if_needed(&self) {
+        if self.with_link(|est| est.link.send_state() == SendState::NeedGrant) != Some(true) {
+            return;
+        }
+        if let Ok(endpoint) = self.enter() {
+            self.post_extra(&endpoint);
+        }
+    }
+
     /// Sends the empty message that is due, if one is and no message is under way: a credit grant, a keepalive probe, or the answer to one. Any context.
     pub(super) fn send_empties(this: ArcBorrow<'_, Self>) {
         let Ok(endpoint) = this.enter_connected() else {

@@ -354,6 +354,9 @@ impl Socket {
             if !this.status.is_connected() {
                 return Some(Err(ENOTCONN));
             }
+            if matches!(need, Need::Credit) {
+                this.post_extra_if_needed();
+            }
             let slot_free = matches!(need, Need::Slot)
                 && this
                     .endpoint
