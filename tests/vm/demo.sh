@@ -62,19 +62,30 @@ progress() {
 }
 progress_end() { kill "$progress_pid" 2>/dev/null; wait "$progress_pid" 2>/dev/null || true; }
 
+few_connections() { [ "$(rdma_count qp)" -le "$1" ]; }
+# Memory that four more connections take; queues of the RDMA device, which
+# rxe keeps in vmalloc memory, are shown apart.
 kib_per_connection() {
-	local before after n=4 i
+	local before after n=4 i qps
+	qps=$(rdma_count qp)
 	before=$(snapshot)
 	for i in $(seq $n); do share_mount "/many/$i" nosharesock; done
 	after=$(snapshot)
 	for i in $(seq $n); do umount "/many/$i"; done
-	wait_for 'the extra connections to go' 20 test "$(rdma_count qp)" -le 4 || true
-	per_connection=$((($(growth slab "$before" "$after") + $(growth other "$before" "$after") +
-		$(growth vmalloc "$before" "$after")) / n))
+	wait_for 'the extra connections to go' 30 few_connections "$qps" || true
+	per_connection=$((($(growth slab "$before" "$after") + $(growth other "$before" "$after")) / n))
+	of_it_vmalloc=$(($(growth vmalloc "$before" "$after") / n))
+}
+
+# The connections that carry data, one line each.
+connections() {
+	awk '/^connection/ { if (line) print line; line = /CONNECTED/ ? $0 ":" : "" }
+	     line && /(inline|rdma)_.*bytes|messages_sent/ && $2 { line = line " " $1 "=" $2 }
+	     END { if (line) print line }' /sys/kernel/debug/smbdirect/connections
 }
 
 run() {
-	local t0 start stats i
+	local t0 start stats accounted='' i
 	start=$(now_ms)
 	title "Kernel and modules"
 	show uname -srv
@@ -143,9 +154,10 @@ run() {
 	say "  RDMA packets sent: $packets"
 	[ "$packets" -gt $((2 * tree_bytes / 4200)) ] || die 'too few RDMA packets for the data'
 	if ours; then
-		show cat /sys/kernel/debug/smbdirect/connections
+		show connections
 		show sh -c "grep -E 'bytes|active' /sys/kernel/debug/smbdirect/stats"
 		rdma_placed=$(($(stat_value rdma_read_bytes) + $(stat_value rdma_write_bytes)))
+		accounted="; the module's own: $(($(stat_value memory_bytes) >> 10)) KiB, both ends"
 		stats="$rdma_placed bytes placed by RDMA read and write, $(stat_value inline_sent_bytes) sent inline"
 		[ "$rdma_placed" -ge "$tree_bytes" ] || die 'our module moved fewer bytes than there are'
 	else
@@ -153,7 +165,8 @@ run() {
 	fi
 	[ "$tcp_rdma" = 0 ] || die "TCP port 445 carried $tcp_rdma bytes"
 	kib_per_connection
-	say "  memory: $per_connection KiB per mounted connection (client and server end together, by difference over 4)"
+	say "  memory: $per_connection KiB per mounted connection, $of_it_vmalloc KiB of it vmalloc (device queues)"
+	say '  (both ends with SMB session and device, by difference over 4 connections)'
 	! ours || say "  by the module's own accounting: $(stat_value memory_bytes) bytes, $(stat_value connections_active) connections"
 
 	title "Clean end"
@@ -186,7 +199,7 @@ run() {
 		  copied out      $(secs out)   $(rate out)
 		  over RDMA       $packets packets; $stats
 		  over TCP 445    $tcp_rdma bytes (control: $tcp_control bytes for 1 MiB without rdma)
-		  memory          $per_connection KiB per connection, both ends
+		  memory          $per_connection KiB per connection, both ends with session and device queues$accounted
 		  afterwards      nothing left: RDMA resources 0, modules unloaded
 		  time            $(secs total) in the guest
 	TEXT

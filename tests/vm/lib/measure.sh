@@ -2,7 +2,8 @@
 # Counting what the kernel holds, and comparing files.
 
 # snapshot : one line "slab=KB pages=KB vmalloc=KB ..." of kernel memory and
-# RDMA objects. Take it twice around something and compare with memory_growth.
+# RDMA objects; `other` is everything that no line of meminfo names, so pages of
+# vmalloc are in it as well. Take it twice around something and compare with memory_growth.
 snapshot() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
