@@ -370,6 +370,10 @@ impl Owner for Socket {
         if this.status.first_error().is_some() {
             return;
         }
+        if fault.is_flush() && !this.state.lock().established {
+            // The CM ended the attempt, and its event says why (refused, unreachable); it is on its way.
+            return;
+        }
         let level = if fault.is_flush() {
             Level::Info
         } else {
