@@ -10,6 +10,5 @@
 run() {
 	. "$MODULES/guest.sh"
 	link_up "$DEV"
-	# nego_credits_1 is a case of its own: see one-credit.sh.
-	abi_run 'state_*,life_*,nego_*' skip=nego_credits_1
+	abi_run 'state_*,life_*,nego_*'
 }
