@@ -14,8 +14,7 @@ def plugin_api():
     """The plugin interface of the QEMU on this machine."""
     text = subprocess.run(["qemu-system-x86_64", "--version"], check=True,
                           stdout=subprocess.PIPE, text=True).stdout
-    major, minor = (int(x) for x in re.search(r"version (\d+)\.(\d+)", text).groups())
-    return 1 if major < 9 else 2 if (major, minor) < (9, 1) else 3
+    return 1 if int(re.search(r"version (\d+)\.", text)[1]) < 9 else 2
 
 
 def _cc(root, out, *args):

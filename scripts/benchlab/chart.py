@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Draw bench.json as bench.svg: instructions per operation of our module and of
-TCP relative to the C module. Runs where matplotlib is (scripts/bench-chart).
+"""Draw bench.json as bench.svg: instructions per operation relative to the C
+module. Runs where pygal is (scripts/bench-chart).
 
     chart.py BENCH.JSON OUT.SVG
 """
@@ -8,50 +8,47 @@ TCP relative to the C module. Runs where matplotlib is (scripts/bench-chart).
 import json
 import sys
 
-import matplotlib
-matplotlib.use("svg")
-from matplotlib import pyplot  # noqa: E402
+import pygal
+from pygal.style import Style
 
-COLOURS = {"c": "#7f7f7f", "rust": "#b7410e", "tcp": "#4878a8"}
 NAMES = {"c": "C module", "rust": "this module", "tcp": "TCP"}
+COLOURS = {"c": "#9a9a9a", "rust": "#b7410e", "tcp": "#4878a8", "inside": "#e8a582"}
 
 
-def bars(axes, tests, subjects, metric, title):
-    """One group of bars per test, in percent of the C module (or of the first
-    subject when C was not measured)."""
-    base = "c" if "c" in subjects else subjects[0]
-    names = [n for n, t in tests.items() if all(metric in t.get(s, {}) for s in subjects)
-             and t[base][metric]["mean"]]
-    width = 0.8 / len(subjects)
-    for i, subject in enumerate(subjects):
-        at = [x + (i - (len(subjects) - 1) / 2) * width for x in range(len(names))]
-        values = [tests[n][subject][metric]["mean"] / tests[n][base][metric]["mean"]
-                  for n in names]
-        axes.bar(at, values, width * 0.92, label=NAMES[subject], color=COLOURS[subject])
-        if subject != base:
-            for x, v in zip(at, values):
-                axes.text(x, v + 0.01, f"{v:.2f}", ha="center", va="bottom", fontsize=6)
-    axes.axhline(1, color="black", linewidth=0.6)
-    axes.set_xticks(range(len(names)), names, rotation=35, ha="right", fontsize=8)
-    axes.set_ylabel(f"relative to {NAMES[base]}")
-    axes.set_title(title, fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
+def relative(tests, subject, base, metric):
+    """One figure per test; None where it was not measured."""
+    out = []
+    for test in tests.values():
+        try:
+            out.append(round(test[subject][metric]["mean"] / test[base][metric]["mean"], 3))
+        except (KeyError, ZeroDivisionError):
+            out.append(None)
+    return out
 
 
 def main(source, target):
     with open(source, encoding="utf-8") as f:
         result = json.load(f)
     tests, subjects = result["tests"], result["subjects"]
-    rdma = [s for s in subjects if s != "tcp"]
-    matplotlib.rcParams["svg.hashsalt"] = "smbdirect"
-    figure, (above, below) = pyplot.subplots(
-        2, 1, figsize=(max(7, 0.62 * len(tests) + 2), 8), layout="constrained")
-    bars(above, tests, subjects, "instructions",
-         f"Guest instructions per operation, {result['kernel']}, soft-RoCE (less is better)")
-    bars(below, tests, rdma or subjects, "in_smbdirect" if rdma else "instructions",
-         "Of these, in smbdirect.ko itself")
-    above.legend(frameon=False, fontsize=8, ncols=3, loc="upper right")
-    figure.savefig(target, metadata={"Date": None})
+    base = "c" if "c" in subjects else subjects[0]
+    series = [(NAMES[s], COLOURS[s], relative(tests, s, base, "instructions")) for s in subjects]
+    if {"c", "rust"} <= set(subjects):
+        series.append(("this module, smbdirect.ko alone", COLOURS["inside"],
+                       relative(tests, "rust", "c", "in_smbdirect")))
+    style = Style(background="white", plot_background="white", colors=[c for _, c, _ in series],
+                  value_font_size=8, label_font_size=11, title_font_size=15,
+                  legend_font_size=11, opacity="1")
+    chart = pygal.Bar(
+        title=f"Guest instructions per operation relative to the {NAMES[base]}\n"
+              f"(less is better), kernel {result['kernel']}, soft-RoCE",
+        style=style, width=max(700, 78 * len(tests) + 150), height=520, js=[], no_prefix=True,
+        print_values=True, print_values_position="top", value_formatter=lambda v: f"{v:.2f}",
+        x_label_rotation=35, legend_at_bottom=True, legend_at_bottom_columns=len(series),
+        range=(0, max(1.1, *(v for _, _, vs in series for v in vs if v))), show_y_guides=True)
+    chart.x_labels = list(tests)
+    for name, _, values in series:
+        chart.add(name, values)
+    chart.render_to_file(target)
 
 
 if __name__ == "__main__":

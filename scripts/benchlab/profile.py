@@ -9,7 +9,7 @@ import subprocess
 
 from labvm.lab import TOP
 
-from . import counts
+from . import counts, vm
 
 
 def _inside(root, out, *command, text=None):
@@ -60,9 +60,15 @@ def _lines(root, directory, module, places):
     return found
 
 
+def _readable(root, out, names):
+    """Names of Rust functions without the hashes of their crates."""
+    text = _inside(root, out, "c++filt", text="\n".join(names))
+    return re.sub(r"\[[0-9a-f]{14,16}\]", "", text).split("\n")
+
+
 def show(lab, out, subject, test, count=45):
     """Print the profile of the last run of `subject`."""
-    boot = counts.Boot(os.path.join(out, subject, "files/run"))
+    boot = counts.Boot(vm.left_by(out, subject))
     functions, calls, places = _average(boot, test)
     total = sum(functions.values())
     print(f"{test}, {subject}: {total:,.0f} instructions per operation\n\nby module")
@@ -75,7 +81,7 @@ def show(lab, out, subject, test, count=45):
                           ("everything else", lambda m: m != "smbdirect")):
         ranked = sorted(((n, f, m) for (f, m), n in functions.items() if wanted(m)), reverse=True)
         ranked = ranked[:count]
-        names = _inside(lab.root, out, "c++filt", text="\n".join(f for _, f, _ in ranked)).split("\n")
+        names = _readable(lab.root, out, [f for _, f, _ in ranked])
         print(f"\n{title}: instructions, calls, instructions a call")
         for (n, f, m), name in zip(ranked, names):
             c = calls.get(f, 0)
@@ -86,4 +92,22 @@ def show(lab, out, subject, test, count=45):
         print("\nsmbdirect.ko by source line (the first of each block)")
         for line, n in found.most_common(count):
             print(f"{n:12,.0f}  {line}")
+    return 0
+
+
+def compare(lab, out, test, count=40):
+    """Print which functions cost more, and which less, than with the C module."""
+    both = []
+    for subject in ("c", "rust"):
+        functions, calls, _ = _average(counts.Boot(vm.left_by(out, subject)), test)
+        both.append((functions, calls))
+    (c, c_calls), (ours, our_calls) = both
+    change = sorted(((ours.get(k, 0) - c.get(k, 0), k) for k in {*c, *ours}), reverse=True)
+    print(f"{test}: {sum(c.values()):,.0f} instructions per operation with the C module,"
+          f" {sum(ours.values()):,.0f} with ours")
+    for title, part in (("more with ours", change[:count]), ("less with ours", change[:-count:-1])):
+        print(f"\n{title}: instructions, calls with C, with ours")
+        names = _readable(lab.root, out, [f for _, (f, _) in part])
+        for (n, (f, m)), name in zip(part, names):
+            print(f"{n:+12,.0f} {c_calls.get(f, 0):9.2f} {our_calls.get(f, 0):9.2f}  {name} [{m}]")
     return 0
