@@ -14,6 +14,7 @@ from .machine import Machine
 
 BOOT_SECONDS = 180
 GRACE = 20
+DIED = "a guest stopped unexpectedly"
 
 
 @dataclasses.dataclass
@@ -130,12 +131,13 @@ class Session:
 
     def _follow(self):
         """Follow the guests; returns how many cases have a result."""
-        run, done, ready = None, 0, set()
+        run, done, ready, off = None, 0, set(), set()
         self._go(0)
         limit = time.monotonic() + BOOT_SECONDS
         fatal_at = None
         while True:
-            alive = all(m.alive() for m in self.machines)
+            # asked before reading: of a dead guest, everything is read then
+            dead = [m.name for m in self.machines if not m.alive()]
             crash = None
             for m in self.machines:
                 for channel, line in m.poll():
@@ -150,6 +152,9 @@ class Session:
                         self.judges[m.name].line(line)
                     elif words[1] == "ready":
                         ready.add(m.name)
+                        off.discard(m.name)
+                    elif words[1] == "done":
+                        off.add(m.name)
                     elif words[1] == "crash" and run and words[2] in self.names:
                         crash = words[2]
                     elif words[1] == "start":
@@ -162,6 +167,9 @@ class Session:
                     elif words[1] == "end" and run and words[2] == run.ident:
                         run.codes[m.name] = int(words[3])
                         run.millis[m.name] = int(words[4])
+            # One of two may say it is done and power off while the other still
+            # has its last words to say.
+            lost = [n for n in dead if n not in off or len(dead) == len(self.names)]
             if crash:
                 self._crash(crash, run)
                 continue
@@ -176,8 +184,8 @@ class Session:
                     self._wait_off()
                     return done
                 self._go(done)
-            elif not alive:
-                why = "a guest stopped unexpectedly"
+            elif lost:
+                why = f"{DIED}: {', '.join(lost)}"
                 errors = [e for e in (m.qemu_error() for m in self.machines) if e]
                 return self._abort(run, done, ready, "; ".join([why, *errors]))
             elif time.monotonic() > limit:
