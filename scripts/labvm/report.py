@@ -9,6 +9,14 @@ import time
 import xml.etree.ElementTree as ET
 
 
+def class_and_name(name):
+    """`interop/copy[rust/c,DEV=rxe]` as JUnit has it: what is in brackets
+    belongs to the name, whatever it contains."""
+    plain, bracket, choice = name.partition("[")
+    folder, _, base = plain.rpartition("/")
+    return (folder or "host").replace("/", "."), base + bracket + choice
+
+
 class Report:
     """Prints each result when it arrives; safe to use from several threads."""
 
@@ -51,9 +59,9 @@ class Report:
                            time=f"{time.monotonic() - self.began:.1f}")
         for name, status, seconds, why, logs, control, desc in self.rows:
             plain = re.sub(r"[\x00-\x08\x0b-\x1f]", "?", why)
-            folder, _, base = name.rpartition("/")
-            case = ET.SubElement(suite, "testcase", classname=(folder or "host").replace("/", "."),
-                                 name=base, time=f"{seconds:.2f}")
+            folder, base = class_and_name(name)
+            case = ET.SubElement(suite, "testcase", classname=folder, name=base,
+                                 time=f"{seconds:.2f}")
             if status == "fail" and not control:
                 ET.SubElement(case, "failure", message=plain).text = plain + "\n" + "\n".join(logs)
             elif status != "pass":
