@@ -36,8 +36,8 @@ def one(i):
         while part := f.read(size + 1 - len(got)):
             got += part
     if got != data:
-        where = next((n for n, (a, b) in enumerate(zip(got, data)) if a != b), min(len(got), size))
-        print(f"round {i}: {size} bytes written, {len(got)} read, wrong from byte {where}", flush=True)
+        wrong_at = next((n for n, (a, b) in enumerate(zip(got, data)) if a != b), min(len(got), size))
+        print(f"round {i}: {size} bytes written, {len(got)} read, wrong from byte {wrong_at}", flush=True)
     return got == data
 
 
