@@ -24,17 +24,68 @@ const MAX_HALF_OPEN_PER_HOST: usize = 32;
 /// Most children that exist, including those that are being torn down: a flood costs no more than this.
 const MAX_CHILDREN: usize = 256;
 
+/// How far a child is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Its negotiate request has not been looked at; it may be dropped for another.
+    HalfOpen,
+    /// Like that, and its request is here: it waits for a place in the backlog.
+    Queued,
+    /// It has a place in the backlog, and is being given its buffers.
+    Admitted,
+    /// It may be accepted.
+    Ready,
+}
+
 /// A connection that is not accepted yet.
 struct Child {
     socket: Arc<Socket>,
-    /// Its negotiate request was valid: it may be accepted, and it is not dropped for another.
-    ready: bool,
+    stage: Stage,
+}
+
+impl Child {
+    fn alive(&self) -> bool {
+        self.socket.status.first_error().is_none()
+    }
+
+    fn half_open(&self) -> bool {
+        matches!(self.stage, Stage::HalfOpen | Stage::Queued) && self.alive()
+    }
+
+    fn acceptable(&self) -> bool {
+        self.stage == Stage::Ready && self.alive()
+    }
 }
 
 struct Children {
     /// In order of arrival.
     list: KVec<Child>,
+    /// Most children that have a place in the backlog.
+    backlog: usize,
     closed: bool,
+}
+
+impl Children {
+    fn find(&mut self, socket: &Socket) -> Option<&mut Child> {
+        self.list
+            .iter_mut()
+            .find(|child| core::ptr::eq(&*child.socket, socket))
+    }
+
+    /// Whether the backlog has a free place.
+    fn has_place(&self) -> bool {
+        let taken = |c: &&Child| matches!(c.stage, Stage::Admitted | Stage::Ready) && c.alive();
+        self.list.iter().filter(taken).count() < self.backlog
+    }
+
+    /// The oldest child that waits for a place, if there is one for it.
+    fn next_in_line(&self) -> Option<Arc<Socket>> {
+        if self.closed || !self.has_place() {
+            return None;
+        }
+        let queued = |c: &&Child| c.stage == Stage::Queued && c.alive();
+        self.list.iter().find(queued).map(|c| c.socket.clone())
+    }
 }
 
 /// The children of a listening socket.
@@ -55,11 +106,11 @@ enum Admission {
 }
 
 impl Listener {
-    fn new() -> Result<Arc<Self>> {
+    fn new(backlog: usize) -> Result<Arc<Self>> {
         let list = KVec::with_capacity(MAX_CHILDREN, GFP_KERNEL)?;
         Arc::pin_init(
             pin_init!(Self {
-                children <- new_spinlock_irq!(Children { list, closed: false }, "smbdirect::Listener::children"),
+                children <- new_spinlock_irq!(Children { list, backlog, closed: false }, "smbdirect::Listener::children"),
                 waiters <- new_wait_queue!("smbdirect::Listener::waiters"),
             }),
             GFP_KERNEL,
@@ -90,7 +141,7 @@ impl Listener {
                 .list
                 .push_within_capacity(Child {
                     socket: child.clone(),
-                    ready: false,
+                    stage: Stage::HalfOpen,
                 })
                 .map_err(|_| EBUSY)?;
             admission
@@ -110,7 +161,7 @@ impl Listener {
         if children.list.len() >= MAX_CHILDREN {
             return Admission::Refuse;
         }
-        let waiting = |c: &&Child| !c.ready && c.socket.status.first_error().is_none();
+        let waiting = |c: &&Child| c.half_open();
         let host = newcomer.peer_host();
         let total = children.list.iter().filter(waiting).count();
         let same = children
@@ -136,47 +187,63 @@ impl Listener {
         }
     }
 
+    /// Gives a child whose negotiate request has come a place in the backlog. If there is none, it is kicked when one becomes free.
+    pub(super) fn admit_ready(&self, socket: &Socket) -> bool {
+        let mut children = self.children.lock();
+        let stage = if children.has_place() {
+            Stage::Admitted
+        } else {
+            Stage::Queued
+        };
+        match children.find(socket) {
+            Some(child) => child.stage = stage,
+            None => return false,
+        }
+        stage == Stage::Admitted
+    }
+
     /// A child may be accepted now.
     pub(super) fn ready(&self, socket: &Socket) {
-        let mut children = self.children.lock();
-        for child in children.list.iter_mut() {
-            if core::ptr::eq(&*child.socket, socket) {
-                child.ready = true;
-            }
+        if let Some(child) = self.children.lock().find(socket) {
+            child.stage = Stage::Ready;
         }
-        drop(children);
         self.waiters.wake_all();
     }
 
     /// Takes the oldest child that is ready, and tells whether there is another.
     pub(super) fn take_ready(&self) -> Option<(Arc<Socket>, bool)> {
-        let mut children = self.children.lock();
-        let is_ready = |c: &Child| c.ready && c.socket.status.first_error().is_none();
-        let at = children.list.iter().position(is_ready)?;
-        let child = children.list.remove(at).ok()?;
-        let more = children.list.iter().any(is_ready);
-        Some((child.socket, more))
+        let (socket, more, next) = {
+            let mut children = self.children.lock();
+            let at = children.list.iter().position(Child::acceptable)?;
+            let child = children.list.remove(at).ok()?;
+            let more = children.list.iter().any(Child::acceptable);
+            (child.socket, more, children.next_in_line())
+        };
+        if let Some(next) = next {
+            Socket::kick(next.as_arc_borrow());
+        }
+        Some((socket, more))
     }
 
     fn has_ready(&self) -> bool {
-        self.children
-            .lock()
-            .list
-            .iter()
-            .any(|c| c.ready && c.socket.status.first_error().is_none())
+        self.children.lock().list.iter().any(Child::acceptable)
     }
 
     /// Forgets a child that has been torn down.
     pub(super) fn forget(&self, socket: &Socket) {
-        let gone = {
+        let (gone, next) = {
             let mut children = self.children.lock();
             let at = children
                 .list
                 .iter()
                 .position(|c| core::ptr::eq(&*c.socket, socket));
-            at.and_then(|at| children.list.remove(at).ok())
+            let gone = at.and_then(|at| children.list.remove(at).ok());
+            (gone, children.next_in_line())
         };
         drop(gone);
+        if let Some(next) = next {
+            Socket::kick(next.as_arc_borrow());
+        }
         self.waiters.wake_all();
     }
 
@@ -208,7 +275,7 @@ impl Listener {
         let children = self.children.lock();
         (
             children.list.len(),
-            children.list.iter().filter(|c| c.ready).count(),
+            children.list.iter().filter(|c| c.acceptable()).count(),
         )
     }
 
@@ -222,15 +289,14 @@ impl Listener {
 }
 
 impl Socket {
-    /// Listens (contract §2.8). `backlog` below 0 is `-EINVAL`. Succeeds without any RDMA device. Sleeps.
+    /// Listens (contract §2.8). `backlog` is the number of connections that wait in the state "ready" for [`accept`](Self::accept); 0 means 1, below 0 is
+    /// `-EINVAL`. Succeeds without any RDMA device. Sleeps.
     pub(crate) fn listen(this: ArcBorrow<'_, Self>, _ctx: &ProcessCtx, backlog: i32) -> Result {
-        if backlog < 0
-            || this.status.status() != Status::Created
-            || this.status.first_error().is_some()
-        {
+        let places = usize::try_from(backlog).map_err(|_| EINVAL)?.max(1);
+        if this.status.status() != Status::Created || this.status.first_error().is_some() {
             return Err(EINVAL);
         }
-        if !this.listener.populate(Listener::new()?) {
+        if !this.listener.populate(Listener::new(places)?) {
             return Err(EINVAL);
         }
         this.set_role(Role::Listener);

@@ -127,6 +127,13 @@ impl Socket {
         }) else {
             return Ok(());
         };
+        if let (Role::Server, Some(listener)) = (this.role(), this.listener.as_ref()) {
+            if !listener.admit_ready(&this) {
+                // The backlog is full: nothing is allocated for this one yet. It is looked at again when a place is free, or times out.
+                this.state.lock().message = Some(message);
+                return Ok(());
+            }
+        }
         let endpoint = this.enter()?;
         let mut pdu = message
             .bytes

@@ -7,7 +7,8 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    socket::{work_id, Socket},
+    socket::{work_id, Role, Socket},
+    state::State,
     WORK,
 };
 use kernel::{
@@ -21,8 +22,8 @@ use smbdirect_kext::{
     time::{jiffies, now_ms},
 };
 
-/// Longest time between two looks, so that a deadline that was moved forward is seen soon.
-const MAX_STEP_MS: u64 = 5_000;
+/// Time between two looks during the handshake, whose deadlines are moved, also forward; it is also how late the first keepalive can be.
+const HANDSHAKE_STEP_MS: u64 = 500;
 
 impl Socket {
     /// Sets the deadline of the current phase, `ms` from now; 0 = none. Any context.
@@ -37,11 +38,22 @@ impl Socket {
     /// Starts the timer. Once per socket.
     pub(super) fn start_timer(this: ArcBorrow<'_, Self>, ms: u64) {
         this.set_deadline(ms);
-        Self::arm(this, ms.min(MAX_STEP_MS));
+        Self::arm(this, ms.min(HANDSHAKE_STEP_MS));
     }
 
     fn arm(this: ArcBorrow<'_, Self>, ms: u64) {
         WORK.enqueue_delayed::<_, { work_id::TICK }>(this.into(), jiffies(ms.max(1)));
+    }
+
+    /// What the handshake waits for.
+    fn handshake_phase(&self, state: &State) -> &'static str {
+        match self.role() {
+            _ if !state.established => "the connection manager's handshake did not complete",
+            Role::Client => "the server did not answer the negotiate request",
+            _ if !state.message_seen => "the client sent no negotiate request",
+            _ if state.link.is_some() => "nobody accepted the connection",
+            _ => "the backlog is full",
+        }
     }
 
     fn tick(this: ArcBorrow<'_, Self>) {
@@ -55,9 +67,9 @@ impl Socket {
             if deadline != 0 {
                 // Still in the handshake, or not accepted yet.
                 if now >= deadline {
-                    dead = Some("handshake timed out");
+                    dead = Some(this.handshake_phase(&state));
                 }
-                next = deadline;
+                next = deadline.min(now.saturating_add(HANDSHAKE_STEP_MS));
             } else if let Some(link) = state.link.as_mut() {
                 next = match link.link.on_timer(Millis(now)) {
                     TimerAction::Rearm(at) => at.0,
@@ -66,16 +78,20 @@ impl Socket {
                         rearm.0
                     }
                     TimerAction::Dead => {
-                        dead = Some("peer did not answer the keepalive");
+                        dead = Some("the peer did not answer the keepalive");
                         now
                     }
                 };
             } else {
-                next = now.saturating_add(MAX_STEP_MS);
+                next = now.saturating_add(HANDSHAKE_STEP_MS);
             }
         }
         if let Some(why) = dead {
-            this.log(Level::Err, class::KEEP_ALIVE, format_args!("{why}"));
+            this.log(
+                Level::Err,
+                class::KEEP_ALIVE,
+                format_args!("timed out: {why}"),
+            );
             Self::fail(this, ETIMEDOUT);
             return;
         }
@@ -83,7 +99,7 @@ impl Socket {
             Self::send_empties(this);
         }
         if this.status.first_error().is_none() {
-            Self::arm(this, next.saturating_sub(now).min(MAX_STEP_MS));
+            Self::arm(this, next.saturating_sub(now));
         }
     }
 }
