@@ -303,7 +303,11 @@ impl<O: Owner> MrPool<O> {
         match unsafe { self.register_with(&mr, iter, pages, direction) } {
             Ok(()) => Ok(mr),
             Err(err) => {
-                self.put(mr);
+                let live = mr.hw.lock().as_ref().is_some_and(|hw| hw.live);
+                // If the key may be valid, nobody uses the region any more; the caller ends the connection.
+                if !live {
+                    self.put(mr);
+                }
                 Err(RegisterError::Failed(err))
             }
         }
@@ -370,6 +374,10 @@ impl<O: Owner> MrPool<O> {
         unsafe { bindings::smbd_mr_next_key(raw) };
         // SAFETY: As above.
         let (rkey, iova, length) = unsafe { ((*raw).rkey, (*raw).iova, (*raw).length) };
+        let Ok(length) = u32::try_from(length) else {
+            self.unmap(hw);
+            return Err(EINVAL);
+        };
         let access = bindings::ib_access_flags_IB_ACCESS_LOCAL_WRITE
             | match direction {
                 Direction::ToDevice => bindings::ib_access_flags_IB_ACCESS_REMOTE_READ,
@@ -389,7 +397,7 @@ impl<O: Owner> MrPool<O> {
             *mr.remote.get() = RemoteBuffer {
                 offset: iova,
                 token: rkey,
-                length: u32::try_from(length).map_err(|_| EINVAL)?,
+                length,
             };
         }
         // Published before the post: the peer can only learn the key later.
