@@ -150,26 +150,27 @@ impl Socket {
         slots: &mut dyn Iterator<Item = RecvSlot<'a, Socket>>,
     ) {
         let Some(pool) = endpoint.recv() else { return };
-        loop {
-            let wanted = usize::from(this.with_link(|est| est.link.recv_wanted()).unwrap_or(0));
-            if wanted == 0 {
-                slots.for_each(drop);
-                return;
-            }
-            let mut some = core::iter::from_fn(|| slots.next()).take(wanted);
+        let mut wanted = this.with_link(|est| est.link.recv_wanted()).unwrap_or(0);
+        while wanted > 0 {
+            let mut some = core::iter::from_fn(|| slots.next()).take(usize::from(wanted));
             // A failure to post is followed by the failure of the connection; the fault is reported by the provider's completions or by the next send.
             let posted = pool.post(&mut some).unwrap_or(0);
             if posted == 0 {
                 return;
             }
-            let helped = this
-                .with_link(|est| est.link.recv_posted(posted as u16) && est.senders_wait)
-                .unwrap_or(false);
+            let (helped, more) = this
+                .with_link(|est| {
+                    let helped = est.link.recv_posted(posted as u16) && est.senders_wait;
+                    (helped, est.link.recv_wanted())
+                })
+                .unwrap_or_default();
+            wanted = more;
             if helped {
                 // A sender had nothing to grant with its last credit.
                 this.events.wake_all();
             }
         }
+        slots.for_each(drop);
     }
 
     /// Posts one receive for the last-credit rule, beyond the target if need be. Returns whether there is something to grant now. Any context.

@@ -127,10 +127,17 @@ impl Socket {
             count(&this.stats.recv_buffers_returned);
             Some(slot)
         });
-        Self::post_receives(&this, endpoint, &mut empty);
+        // Nothing to post, grant or answer while the reader is in the middle of a message's only fragment.
+        let exhausted = pieces.iter().any(|piece| piece.done);
+        if exhausted {
+            Self::post_receives(&this, endpoint, &mut empty);
+        }
         empty.for_each(drop);
         if fault {
             return Err(EFAULT);
+        }
+        if !exhausted {
+            return Ok(copied);
         }
         if this.with_link(|est| !est.token && est.link.empty_due()) == Some(true) {
             Self::send_empties(this);
