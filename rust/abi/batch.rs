@@ -68,6 +68,11 @@ pub unsafe extern "C" fn smbdirect_connection_send_single_iter(
     let out = unsafe { batch.cast::<Outgoing>().as_mut() }.unwrap_or(&mut own);
     // SAFETY: By the safety requirement.
     let result = unsafe { send_single(&socket, out, iter, flags, remaining_data_length) };
+    // Nothing has been sent: cifs gives up the request for EINTR, and the whole connection for anything else.
+    let result = result.map_err(|error| match error {
+        error if error == ERESTARTSYS && !out.begun => EINTR,
+        error => error,
+    });
     let result = match (batch.is_null(), result) {
         (false, Err(error)) => {
             // cifs flushes after an error, but the token must not wait for that.

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::transport::{
+    socket::Role,
     stats::{Stats, LIVE, PAST},
     Socket,
 };
@@ -88,7 +89,7 @@ fn describe(f: &mut fmt::Formatter<'_>, number: usize, socket: &Socket) -> fmt::
     if let Some(listener) = socket
         .listener
         .as_ref()
-        .filter(|_| socket.role() == crate::transport::socket::Role::Listener)
+        .filter(|_| socket.role() == Role::Listener)
     {
         let (children, ready) = listener.counts();
         writeln!(f, "  not_accepted {children}\n  ready {ready}")?;
@@ -100,6 +101,7 @@ fn describe(f: &mut fmt::Formatter<'_>, number: usize, socket: &Socket) -> fmt::
             "  send_credits {send_credits}\n  recv_credits_granted {granted}\n  recv_posted {posted}\n  recv_parked {parked}"
         )?;
     }
+    writeln!(f, "  memory_bytes {}", socket.memory())?;
     let p = socket.params.get();
     writeln!(
         f,
@@ -115,24 +117,47 @@ fn describe(f: &mut fmt::Formatter<'_>, number: usize, socket: &Socket) -> fmt::
     result
 }
 
+/// What [`kind`] tells apart. A socket that has ended is in no list any more: `sockets` has more of them than these together.
+const KINDS: [&str; 5] = ["new", "listening", "half_open", "server", "client"];
+
+fn kind(socket: &Socket) -> usize {
+    match socket.role() {
+        Role::Fresh => 0,
+        Role::Listener => 1,
+        Role::Server if !socket.status.is_connected() => 2,
+        Role::Server => 3,
+        Role::Client => 4,
+    }
+}
+
 impl Writer for Totals {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sum = Stats::new();
         sum.absorb(&PAST);
         let sockets = snapshot().map_err(|_| fmt::Error)?;
         let mut connected = 0;
+        let mut kinds = [(0i64, 0usize); KINDS.len()];
         for socket in sockets.iter() {
             sum.absorb(&socket.stats);
             connected += u32::from(socket.status.is_connected());
+            if let Some((count, bytes)) = kinds.get_mut(kind(socket)) {
+                *count += 1;
+                *bytes += socket.memory();
+            }
         }
         writeln!(
             f,
             "connections_active {connected}\nsockets {}",
             LIVE.load(Relaxed)
         )?;
-        let shells = LIVE.load(Relaxed).max(0) as u64 * core::mem::size_of::<Socket>() as u64;
-        let buffers = smbdirect_rdma::MEMORY.load(Relaxed).max(0) as u64;
-        writeln!(f, "memory_bytes {}", shells + buffers)?;
+        writeln!(
+            f,
+            "memory_bytes {}",
+            smbdirect_rdma::memory::MEMORY.load(Relaxed)
+        )?;
+        for (name, (count, bytes)) in KINDS.iter().zip(kinds) {
+            writeln!(f, "{name}_sockets {count}\n{name}_memory_bytes {bytes}")?;
+        }
         let mut result = Ok(());
         sum.each(|name, value| {
             if result.is_ok() {

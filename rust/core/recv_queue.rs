@@ -78,6 +78,11 @@ pub struct RecvQueue<S: Store> {
 }
 
 impl<S: Store> RecvQueue<S> {
+    /// The memory of the queue.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
     /// An empty queue.
     #[must_use]
     pub const fn new(store: S) -> Self {

@@ -8,6 +8,7 @@
 #include <linux/mm.h>
 #include <linux/netdevice.h>
 #include <linux/printk.h>
+#include <linux/random.h>
 #include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
 #include <linux/uio.h>
@@ -61,7 +62,7 @@ void smbd_dma_unmap_sg(struct ib_device *dev, struct scatterlist *sg, int nents,
 
 void smbd_mr_next_key(struct ib_mr *mr)
 {
-	ib_update_fast_reg_key(mr, ib_inc_rkey(mr->rkey));
+	ib_update_fast_reg_key(mr, (mr->rkey & 0xff) + 1 + get_random_u32_below(255));
 }
 
 bool smbd_port_is_iwarp(struct ib_device *dev, u32 port)

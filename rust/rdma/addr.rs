@@ -57,6 +57,17 @@ impl SockAddr {
         usize::from(self.len) == size_of::<bindings::sockaddr_in>()
     }
 
+    /// Whom to charge for what comes from the address: an IPv4 host, or the 64-bit prefix of an IPv6 one, which has all addresses below it.
+    pub fn source(&self) -> Host {
+        let mut host = self.host();
+        if !self.is_v4() {
+            if let Some(low) = host.0.get_mut(8..) {
+                low.fill(0);
+            }
+        }
+        host
+    }
+
     /// The host part; IPv4 in the v4-mapped form.
     pub fn host(&self) -> Host {
         let mut host = [0u8; 16];

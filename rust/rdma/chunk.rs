@@ -2,6 +2,7 @@
 
 //! DMA-mapped memory, cut into slots.
 
+use crate::memory::Charge;
 use core::ptr::NonNull;
 use kernel::prelude::*;
 use smbdirect_kext::bindings;
@@ -44,6 +45,7 @@ pub(crate) struct Chunk {
     slots: usize,
     device: *mut bindings::ib_device,
     direction: Direction,
+    charge: Charge,
 }
 
 // SAFETY: A chunk is plain memory and a device pointer that may be used from every thread; who may touch which slot is the owner's business.
@@ -115,7 +117,6 @@ impl Chunk {
             unsafe { bindings::free_pages(memory.as_ptr() as usize, order) };
             return Err(EIO);
         }
-        crate::account(bytes as i64);
         // INVARIANT: Allocated and mapped above.
         Ok(Self {
             memory,
@@ -125,7 +126,13 @@ impl Chunk {
             slots: slots_in(order, stride).min(wanted.max(1)),
             device,
             direction,
+            charge: Charge::new(bytes),
         })
+    }
+
+    /// Bytes of memory that it holds.
+    pub(crate) fn memory(&self) -> usize {
+        self.charge.bytes()
     }
 
     /// How many slots the chunk has.
@@ -182,6 +189,5 @@ impl Drop for Chunk {
             bindings::smbd_dma_unmap_single(self.device, self.dma, bytes, self.direction.raw());
             bindings::free_pages(self.memory.as_ptr() as usize, self.order);
         }
-        crate::account(-(bytes as i64));
     }
 }

@@ -129,12 +129,6 @@ impl<'a> Device<'a> {
         self.attrs().max_fast_reg_page_list_len
     }
 
-    /// Whether `rdma_rw` may use MRs on this port.
-    pub fn rw_uses_mrs(&self, port: u32) -> bool {
-        // SAFETY: By the type invariant. Without MRs a context costs one entry, with them three.
-        unsafe { bindings::rdma_rw_max_send_wr(self.as_ptr(), port, 1, 0) > 1 }
-    }
-
     /// Whether an MR may describe pages with gaps.
     pub fn supports_sg_gaps(&self) -> bool {
         // SAFETY: By the type invariant.

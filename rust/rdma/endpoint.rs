@@ -222,6 +222,16 @@ impl<O: Owner> Endpoint<O> {
         self.rw.as_ref().map(|v| &**v)
     }
 
+    /// Bytes of memory that it holds outside of itself.
+    pub fn memory(&self) -> usize {
+        self.verbs().map_or(0, Verbs::memory)
+            + self.first_recv.as_ref().map_or(0, |pool| pool.memory())
+            + self.recv().map_or(0, RecvPool::memory)
+            + self.send().map_or(0, SendRing::memory)
+            + self.mrs().map_or(0, MrPool::memory)
+            + self.rw().map_or(0, RwEngine::memory)
+    }
+
     /// Tells the CM that the connection is in use although the last message of its handshake has not arrived. Any context.
     pub fn notify_established(&self) {
         self.cm.notify_established();

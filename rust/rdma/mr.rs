@@ -9,6 +9,7 @@ use crate::{
     chunk::Direction,
     cqe::{set_cqe, set_invalidate, wc_result, Ticket},
     endpoint::{Fault, Owner},
+    memory::{rounded, Charge},
     verbs::{Pd, Verbs},
 };
 use core::ptr::NonNull;
@@ -52,6 +53,8 @@ struct Hardware {
     /// The key is (or may be) valid.
     live: bool,
     sg: KVVec<bindings::scatterlist>,
+    /// For `sg`.
+    charge: Charge,
     /// Entries that were given to the DMA mapping; 0 = not mapped.
     mapped: i32,
     direction: Direction,
@@ -73,6 +76,9 @@ pub struct Mr {
     inv: Atomic<i32>,
     /// The region is a shell: its hardware half is gone.
     gone: AtomicFlag,
+    /// Bytes that the scatterlist takes now.
+    list: Atomic<i32>,
+    charge: Charge,
     #[pin]
     waiters: WaitQueue,
     ticket: core::cell::UnsafeCell<Ticket>,
@@ -111,6 +117,7 @@ pub struct MrPool<O: Owner> {
     waiters: WaitQueue,
     max: usize,
     pages: u32,
+    charge: Charge,
     /// The regions' protection domain, which therefore outlives them.
     pd: Arc<Pd>,
 }
@@ -149,6 +156,9 @@ impl<O: Owner> MrPool<O> {
             all: KVec::with_capacity(max, GFP_KERNEL)?,
             free: KVec::with_capacity(max, GFP_KERNEL)?,
         };
+        let charge = Charge::of::<Self>()
+            .and(Charge::array::<Arc<Mr>>(max))
+            .and(Charge::array::<Arc<Mr>>(max));
         let pool = KBox::pin_init(
             pin_init!(Self {
                 verbs,
@@ -157,6 +167,7 @@ impl<O: Owner> MrPool<O> {
                 waiters <- new_wait_queue!("smbdirect::MrPool::waiters"),
                 max,
                 pages,
+                charge,
                 pd,
             }),
             GFP_KERNEL,
@@ -177,6 +188,12 @@ impl<O: Owner> MrPool<O> {
     pub fn counts(&self) -> (usize, usize) {
         let lists = self.lists.lock();
         (lists.all.len(), lists.free.len())
+    }
+
+    /// Bytes of memory that the pool and its regions hold.
+    pub(crate) fn memory(&self) -> usize {
+        let lists = self.lists.lock();
+        self.charge.bytes() + lists.all.iter().map(|mr| mr.memory()).sum::<usize>()
     }
 
     /// Makes a region and enters it into the list of all. Sleeps.
@@ -206,6 +223,7 @@ impl<O: Owner> MrPool<O> {
             mr: NonNull::new(raw).ok_or(ENOMEM)?,
             live: false,
             sg: KVVec::new(),
+            charge: Charge::new(0),
             mapped: 0,
             direction: Direction::ToDevice,
         };
@@ -216,6 +234,8 @@ impl<O: Owner> MrPool<O> {
                 invalidated: AtomicFlag::new(false),
                 inv: Atomic::new(0),
                 gone: AtomicFlag::new(false),
+                list: Atomic::new(0),
+                charge: Charge::shared::<Mr>(),
                 waiters <- new_wait_queue!("smbdirect::Mr::waiters"),
                 ticket: core::cell::UnsafeCell::new(Ticket::new(completed)),
                 remote: core::cell::UnsafeCell::new(RemoteBuffer { offset: 0, token: 0, length: 0 }),
@@ -228,7 +248,6 @@ impl<O: Owner> MrPool<O> {
             GFP_KERNEL,
         )?;
         guard.dismiss();
-        crate::account(core::mem::size_of::<Mr>() as i64);
         let _ = self.lists.lock().all.push_within_capacity(mr.clone());
         Ok(mr)
     }
@@ -329,6 +348,7 @@ impl<O: Owner> MrPool<O> {
         while hw.sg.len() < pages {
             hw.sg.push(bindings::scatterlist::default(), GFP_KERNEL)?;
         }
+        mr.charge_list(hw);
         let mut table = bindings::sg_table {
             sgl: hw.sg.as_mut_ptr(),
             nents: 0,
@@ -453,6 +473,7 @@ impl<O: Owner> MrPool<O> {
         self.unmap(hw);
         if hw.sg.len() > KEEP_SG {
             hw.sg = KVVec::new();
+            mr.charge_list(hw);
         }
         drop(guard);
         self.put(mr.clone());
@@ -505,7 +526,6 @@ impl<O: Owner> MrPool<O> {
                 unsafe { bindings::ib_dereg_mr_user(hw.mr.as_ptr(), core::ptr::null_mut()) };
                 unmap(device, &mut hw);
             }
-            crate::account(-(core::mem::size_of::<Mr>() as i64));
             mr.key.store(0, Relaxed);
             mr.gone.store(true, Release);
             mr.waiters.wake_all();
@@ -525,6 +545,19 @@ fn unmap(device: *mut bindings::ib_device, hw: &mut Hardware) {
 }
 
 impl Mr {
+    fn memory(&self) -> usize {
+        self.charge.bytes() + self.list.load(Relaxed) as usize
+    }
+
+    /// Books what the scatterlist takes now.
+    fn charge_list(&self, hw: &mut Hardware) {
+        let bytes = rounded(hw.sg.capacity() * core::mem::size_of::<bindings::scatterlist>());
+        if bytes != hw.charge.bytes() {
+            hw.charge.resize(bytes);
+            self.list.store(bytes as i32, Relaxed);
+        }
+    }
+
     /// What the peer needs to reach the region, or `None` if it is not registered (any more). Sleeps.
     pub fn remote_buffer(&self, _ctx: &ProcessCtx) -> Option<RemoteBuffer> {
         let guard = self.hw.lock();

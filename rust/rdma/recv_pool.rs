@@ -6,6 +6,7 @@ use crate::{
     chunk::{Chunk, Direction},
     cqe::{wc_cqe, wc_result, WcError},
     endpoint::{Fault, Owner},
+    memory::Charge,
     verbs::Verbs,
 };
 use core::{cell::UnsafeCell, mem::ManuallyDrop, num::NonZeroUsize};
@@ -44,6 +45,7 @@ struct Meta<O: Owner> {
 struct Block<O: Owner> {
     memory: Chunk,
     metas: KVec<UnsafeCell<Meta<O>>>,
+    charge: Charge,
 }
 
 /// The receive slots of a connection.
@@ -66,6 +68,7 @@ pub struct RecvPool<O: Owner> {
     total: Atomic<i32>,
     /// Where the search for a free slot begins.
     hint: Atomic<i32>,
+    charge: Charge,
 }
 
 // SAFETY: Slots are handed out exclusively (type invariants).
@@ -112,6 +115,7 @@ impl<O: Owner> RecvPool<O> {
                 max: usize::from(max),
                 total: Atomic::new(0),
                 hint: Atomic::new(0),
+                charge: Charge::of::<Self>().and(Charge::array::<SetOnce<Block<O>>>(count)),
             }),
             GFP_KERNEL,
         )
@@ -125,6 +129,15 @@ impl<O: Owner> RecvPool<O> {
     /// Slots that exist.
     pub fn total(&self) -> usize {
         self.total.load(Relaxed) as usize
+    }
+
+    /// Bytes of memory that the pool holds.
+    pub(crate) fn memory(&self) -> usize {
+        let blocks = self.blocks.iter().filter_map(|b| b.as_ref());
+        self.charge.bytes()
+            + blocks
+                .map(|b| b.memory.memory() + b.charge.bytes())
+                .sum::<usize>()
     }
 
     /// Whether the pool may still grow.
@@ -176,8 +189,11 @@ impl<O: Owner> RecvPool<O> {
                 GFP_KERNEL,
             )?;
         }
-        crate::account((slots * core::mem::size_of::<Meta<O>>()) as i64);
-        place.populate(Block { memory, metas });
+        place.populate(Block {
+            memory,
+            metas,
+            charge: Charge::array::<Meta<O>>(slots),
+        });
         *used += 1;
         self.total.add(slots as i32, Relaxed);
         Ok(slots)
@@ -220,10 +236,13 @@ impl<O: Owner> RecvPool<O> {
         for step in 0..span {
             let index = start + step;
             let index = if index < span { index } else { index - span };
-            if let Some(slot) = u16::try_from(index)
-                .ok()
-                .and_then(|index| self.hold(index, FREE))
-            {
+            let Ok(number) = u16::try_from(index) else {
+                break;
+            };
+            if self.state(number).is_none_or(|s| s.load(Relaxed) != FREE) {
+                continue;
+            }
+            if let Some(slot) = self.hold(number, FREE) {
                 self.hint.store(index as i32, Relaxed);
                 return Some(slot);
             }
@@ -290,12 +309,6 @@ impl<O: Owner> RecvPool<O> {
             }
         }
         Err(Error::from_errno(ret))
-    }
-}
-
-impl<O: Owner> Drop for Block<O> {
-    fn drop(&mut self) {
-        crate::account(-((self.metas.len() * core::mem::size_of::<Meta<O>>()) as i64));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     chunk::Direction,
     cqe::{set_cqe, set_invalidate, wc_result, Ticket},
     endpoint::{Fault, Owner},
+    memory::Charge,
     verbs::Verbs,
 };
 use core::{cell::UnsafeCell, marker::PhantomData, ptr::NonNull};
@@ -134,6 +135,7 @@ pub struct RwEngine<O: Owner> {
     total: u32,
     /// Reads need an MR each (iWARP), which must be invalidated before the memory is given back.
     reads_by_mr: bool,
+    charge: Charge,
 }
 
 // SAFETY: Everything in it is locked or constant.
@@ -141,8 +143,6 @@ unsafe impl<O: Owner> Send for RwEngine<O> {}
 // SAFETY: As above.
 unsafe impl<O: Owner> Sync for RwEngine<O> {}
 
-/// A transfer that takes longer than this fails the connection: the peer's hardware acknowledges, no software of it is in the way.
-pub const PATIENCE_MS: u64 = 60_000;
 /// How long a flush may take after the connection ended, before we stop waiting for it and rely on the destruction of the QP.
 const FLUSH_MS: u64 = 3_000;
 /// How often a waiter looks at the connection.
@@ -178,6 +178,7 @@ impl<O: Owner> RwEngine<O> {
                 waiters <- new_wait_queue!("smbdirect::RwEngine::waiters"),
                 total: sizes.rw,
                 reads_by_mr: iwarp,
+                charge: Charge::of::<Self>().and(Charge::array::<Arc<Batch<O>>>(MAX_LIVE)),
             }),
             GFP_KERNEL,
         )
@@ -198,6 +199,11 @@ impl<O: Owner> RwEngine<O> {
             Direction::ToDevice => (self.total / 2).saturating_mul(write_sge),
         };
         pages.saturating_sub(1).clamp(1, 1024).saturating_mul(page)
+    }
+
+    /// Bytes of memory that it holds, without batches.
+    pub(crate) fn memory(&self) -> usize {
+        self.charge.bytes()
     }
 
     /// Wakes those who wait for budget, so that they see the connection's end. Any context.
@@ -311,16 +317,10 @@ impl<O: Owner> RwEngine<O> {
         let (write_sge, read_sge) = self.verbs().max_sge();
         let by_mr = self.reads_by_mr && direction == Direction::FromDevice;
         let (cost, cost_mrs) = match direction {
-            // REG, READ and, per MR, an INV before the next use plus the INV that ends it.
+            // REG, READ and, should a key have to be invalidated apart, an INV before the next use plus the INV that ends it.
             Direction::FromDevice if by_mr => (4, 1),
             Direction::FromDevice => (nents.div_ceil(read_sge), 0),
             Direction::ToDevice => (nents.div_ceil(write_sge), 0),
-        };
-        // Devices that may switch to MRs on their own are given the worst case.
-        let (cost, cost_mrs) = match self.verbs().sizes().rw_mrs {
-            0 => (cost, 0),
-            _ if by_mr => (cost, cost_mrs),
-            _ => (cost.max(3), 1),
         };
         if !self.reserve(cost, cost_mrs) {
             return Ok(None);
@@ -421,8 +421,8 @@ impl<O: Owner> RwEngine<O> {
         }
     }
 
-    /// Waits for a batch to complete. `Ok` if all its data has arrived. Sleeps, uninterruptibly, but not for ever: a transfer that takes longer than
-    /// [`PATIENCE_MS`] fails the connection.
+    /// Waits for a batch to complete. `Ok` if all its data has arrived. Sleeps, uninterruptibly, but not for ever: when `until` (in milliseconds of
+    /// [`time::now_ms`]) is over, the connection fails.
     ///
     /// After an error on a connection that is not `alive` the hardware may still use the memory: the caller must then wait until the endpoint has quiesced,
     /// without a permit for it.
@@ -430,14 +430,15 @@ impl<O: Owner> RwEngine<O> {
         &self,
         ctx: &ProcessCtx,
         batch: &Arc<Batch<O>>,
+        until: u64,
         alive: &dyn Fn() -> bool,
     ) -> Result {
-        self.settle(ctx, batch, alive)?;
+        self.settle(ctx, batch, until, alive)?;
         let ok = batch.state.load(Acquire) == DONE;
         let result = if !ok {
             Err(EIO)
         } else if self.reads_by_mr && batch.direction == Direction::FromDevice {
-            self.invalidate(ctx, batch, alive)
+            self.invalidate(ctx, batch, until, alive)
         } else {
             Ok(())
         };
@@ -450,8 +451,13 @@ impl<O: Owner> RwEngine<O> {
 
     /// Waits until a posted batch is done or failed. `-ETIMEDOUT` if it is neither although the connection ended a while ago: then only the destruction of
     /// the QP tells.
-    fn settle(&self, ctx: &ProcessCtx, batch: &Batch<O>, alive: &dyn Fn() -> bool) -> Result {
-        let mut waited = 0;
+    fn settle(
+        &self,
+        ctx: &ProcessCtx,
+        batch: &Batch<O>,
+        until: u64,
+        alive: &dyn Fn() -> bool,
+    ) -> Result {
         let mut dead = 0;
         loop {
             if let Outcome::Ready(()) = batch.waiters.wait(
@@ -462,8 +468,7 @@ impl<O: Owner> RwEngine<O> {
             ) {
                 return Ok(());
             }
-            waited += STEP_MS;
-            if waited == PATIENCE_MS {
+            if alive() && time::now_ms() >= until {
                 self.verbs().fault(Fault::Stuck);
             }
             dead += if alive() { 0 } else { STEP_MS };
@@ -473,11 +478,13 @@ impl<O: Owner> RwEngine<O> {
         }
     }
 
-    /// Kills the keys of an iWARP read's sinks, which the peer saw on the wire and which allow remote writes, before the memory is given back.
+    /// Kills the keys of an iWARP read's sinks, which the peer saw on the wire and which allow remote writes, before the memory is given back. Usually
+    /// `rdma_rw` had the read itself do that, and nothing is left to do.
     fn invalidate(
         &self,
         ctx: &ProcessCtx,
         batch: &Arc<Batch<O>>,
+        until: u64,
         alive: &dyn Fn() -> bool,
     ) -> Result {
         // SAFETY: State DONE and not retired: the batch is the caller's.
@@ -486,13 +493,22 @@ impl<O: Owner> RwEngine<O> {
             for i in 0..slice.ctx.nr_ops as usize {
                 // SAFETY: iWARP reads always use MRs, so the context is of that kind with `nr_ops` entries.
                 let mr = unsafe { (*(*slice.ctx.__bindgen_anon_1.reg.as_ref()).add(i)).mr };
+                // SAFETY: The MR belongs to the context.
+                if !unsafe { (*mr).need_inval } {
+                    continue;
+                }
                 let mut wr = bindings::ib_send_wr {
                     opcode: bindings::ib_wr_opcode_IB_WR_LOCAL_INV,
                     ..Default::default()
                 };
                 // SAFETY: The MR belongs to the context.
                 unsafe { set_invalidate(&mut wr, (*mr).lkey) };
-                inv.push(wr, GFP_KERNEL)?;
+                inv.push(wr, GFP_KERNEL)
+                    .map_err(Error::from)
+                    .inspect_err(|error| {
+                        // A living key: the memory is the caller's again only after the end of the connection.
+                        self.verbs().fault(Fault::Post(*error));
+                    })?;
             }
         }
         let count = inv.len();
@@ -520,7 +536,7 @@ impl<O: Owner> RwEngine<O> {
             self.verbs().fault(Fault::Post(refused.error));
             return Err(refused.error);
         }
-        self.settle(ctx, batch, alive)?;
+        self.settle(ctx, batch, until, alive)?;
         if batch.state.load(Acquire) != DONE {
             return Err(EIO);
         }
@@ -541,7 +557,8 @@ impl<O: Owner> RwEngine<O> {
         match self.waiters.wait(ctx, Mode::Interruptible, None, || {
             let budget = self.budget.lock();
             let idle = self.live.lock().is_empty();
-            (idle || (budget.entries >= half) || !alive()).then_some(())
+            let some = budget.entries >= half && (!self.reads_by_mr || budget.mrs > 0);
+            (idle || some || !alive()).then_some(())
         }) {
             Outcome::Ready(()) => Ok(()),
             _ => Err(ERESTARTSYS),

@@ -6,6 +6,7 @@ use crate::{
     chunk::{Chunk, Direction},
     cqe::{set_cqe, set_invalidate, wc_result, Ticket},
     endpoint::{Fault, Owner},
+    memory::Charge,
     verbs::{Refused, Verbs},
 };
 use core::{cell::UnsafeCell, mem::ManuallyDrop, num::NonZeroU16};
@@ -39,6 +40,7 @@ struct Meta<O: Owner> {
 struct Block<O: Owner> {
     memory: Chunk,
     metas: KVec<UnsafeCell<Meta<O>>>,
+    charge: Charge,
 }
 
 /// Lists of slots by index.
@@ -68,6 +70,7 @@ pub struct SendRing<O: Owner> {
     size: usize,
     max: u16,
     per_block: NonZeroU16,
+    charge: Charge,
 }
 
 /// Blocks a ring can have.
@@ -113,6 +116,7 @@ impl<O: Owner> SendRing<O> {
                 size,
                 max: max.min(u16::try_from(per_block.saturating_mul(MAX_BLOCKS)).unwrap_or(u16::MAX - 1)),
                 per_block: NonZeroU16::new(u16::try_from(per_block).unwrap_or(u16::MAX)).unwrap_or(NonZeroU16::MIN),
+                charge: Charge::of::<Self>(),
             }),
             GFP_KERNEL,
         )
@@ -177,9 +181,12 @@ impl<O: Owner> SendRing<O> {
                 GFP_KERNEL,
             )?;
         }
-        crate::account((slots * core::mem::size_of::<Meta<O>>()) as i64);
         let block = self.blocks.get(number).ok_or(ENOSPC)?;
-        block.populate(Block { memory, metas });
+        block.populate(Block {
+            memory,
+            metas,
+            charge: Charge::array::<Meta<O>>(slots),
+        });
         let mut lists = self.lists.lock();
         for i in (0..slots).rev() {
             let index = base + i as u16;
@@ -273,6 +280,15 @@ impl<O: Owner> SendRing<O> {
         let mut lists = self.lists.lock();
         self.land(&mut lists);
         lists.total - lists.free_count
+    }
+
+    /// Bytes of memory that the ring holds.
+    pub(crate) fn memory(&self) -> usize {
+        let blocks = self.blocks.iter().filter_map(|b| b.as_ref());
+        self.charge.bytes()
+            + blocks
+                .map(|b| b.memory.memory() + b.charge.bytes())
+                .sum::<usize>()
     }
 
     /// Whether the ring may still grow.
@@ -411,12 +427,6 @@ impl<O: Owner> SendRing<O> {
             }
             self.push_free(lists, index);
         }
-    }
-}
-
-impl<O: Owner> Drop for Block<O> {
-    fn drop(&mut self) {
-        crate::account(-((self.metas.len() * core::mem::size_of::<Meta<O>>()) as i64));
     }
 }
 

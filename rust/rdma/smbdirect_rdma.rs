@@ -27,6 +27,7 @@ pub mod cm;
 pub mod cqe;
 pub mod device;
 pub mod endpoint;
+pub mod memory;
 pub mod mr;
 pub mod recv_pool;
 pub mod rw;
@@ -34,12 +35,3 @@ pub mod send_ring;
 pub mod verbs;
 
 pub use endpoint::{Endpoint, Fault, Owner};
-
-/// Bytes of memory that this crate's objects hold now, over all connections (buffers, metadata, scatterlists; not what a provider
-/// allocates for its queues).
-pub static MEMORY: kernel::sync::atomic::Atomic<i64> = kernel::sync::atomic::Atomic::new(0);
-
-/// Counts `bytes` of memory held (or given back, if negative) in [`MEMORY`].
-pub fn account(bytes: i64) {
-    MEMORY.add(bytes, kernel::sync::atomic::Relaxed);
-}

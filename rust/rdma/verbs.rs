@@ -7,6 +7,7 @@
 use crate::{
     cm::CmId,
     endpoint::{Fault, Owner},
+    memory::Charge,
 };
 use kernel::{
     error::{from_err_ptr, to_result},
@@ -145,6 +146,7 @@ pub struct Verbs<O: Owner> {
     /// Everything up to here has finished; a copy of the ledger's, to be read without its lock.
     finished: Atomic<u32>,
     sizes: QueueSizes,
+    charge: Charge,
 }
 
 // SAFETY: Verbs objects may be used from every thread; the core and the providers lock them.
@@ -241,6 +243,7 @@ impl<O: Owner> Verbs<O> {
                 ),
                 finished: Atomic::new(0),
                 sizes,
+                charge: Charge::of::<Self>().and(Charge::shared::<Pd>()),
             }),
             GFP_KERNEL,
         )?;
@@ -248,6 +251,11 @@ impl<O: Owner> Verbs<O> {
         cq_guard.dismiss();
         // INVARIANT: All three are ours now; `cm` outlives us by the caller's (the endpoint's) field order.
         Ok(this)
+    }
+
+    /// Bytes of memory that it holds, without what the RDMA stack has for PD, CQ and QP.
+    pub(crate) fn memory(&self) -> usize {
+        self.charge.bytes()
     }
 
     pub(crate) fn qp(&self) -> *mut bindings::ib_qp {

@@ -34,7 +34,7 @@ use smbdirect_rdma::{
 pub(super) const SEND_SLOTS: u16 = 64;
 /// Send-queue entries for RDMA reads and writes of a server connection.
 const RW_ENTRIES: u32 = smbdirect_rdma::verbs::MAX_RW_ENTRIES;
-/// MRs for RDMA reads where the device needs them.
+/// MRs for RDMA reads on iWARP, which cannot do without.
 const RW_MRS: u32 = 16;
 
 /// Where the peer's view of depths is in a CM event (contract §5): what it serves, and what it will have outstanding.
@@ -63,7 +63,8 @@ pub(super) fn queue_sizes(
         recv: u32::from(params.recv_credit_max) + 1,
         send: u32::from(SEND_SLOTS),
         rw: if client { 0 } else { RW_ENTRIES },
-        rw_mrs: if !client && device.rw_uses_mrs(port) {
+        // Elsewhere `rdma_rw` would use them only to save entries, and does without.
+        rw_mrs: if !client && device.is_iwarp(port) {
             RW_MRS
         } else {
             0

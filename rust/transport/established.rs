@@ -44,6 +44,20 @@ impl Socket {
         })
     }
 
+    /// Bytes of memory that the socket holds. Any context.
+    pub(crate) fn memory(&self) -> usize {
+        let listener = match self.role() {
+            Role::Listener => self.listener.as_ref().map_or(0, |l| l.memory()),
+            _ => 0,
+        };
+        self.stats.shell()
+            + listener
+            + self.endpoint.enter().map_or(0, |e| e.memory())
+            + self
+                .with_link(|est| est.queue.store().memory())
+                .unwrap_or(0)
+    }
+
     /// A message arrived. Softirq, one at a time, in order.
     pub(super) fn on_received(this: ArcBorrow<'_, Self>, received: Received<'_, Self>) {
         // After the gate was shut nothing is posted or delivered any more; dropping the slot leaves it free.
@@ -150,21 +164,29 @@ impl Socket {
         slots: &mut dyn Iterator<Item = RecvSlot<'a, Socket>>,
     ) {
         let Some(pool) = endpoint.recv() else { return };
-        let mut wanted = this.with_link(|est| est.link.recv_wanted()).unwrap_or(0);
+        // What is wanted, and how many slots nobody uses, less the one kept for the last-credit rule: a peer that lowers its target and raises it again
+        // leaves some.
+        let look = |est: &mut Established| {
+            let used = usize::from(est.link.posted()) + est.queue.segments();
+            (est.link.recv_wanted(), est.limit.saturating_sub(used))
+        };
+        let (mut wanted, mut spare) = this.with_link(look).unwrap_or_default();
         while wanted > 0 {
-            let mut some = core::iter::from_fn(|| slots.next()).take(usize::from(wanted));
+            let mut more = core::iter::from_fn(|| pool.take_free()).take(spare);
+            let mut some = core::iter::from_fn(|| slots.next().or_else(|| more.next()))
+                .take(usize::from(wanted));
             // A failure to post is followed by the failure of the connection; the fault is reported by the provider's completions or by the next send.
             let posted = pool.post(&mut some).unwrap_or(0);
             if posted == 0 {
                 return;
             }
-            let (helped, more) = this
+            let (helped, next) = this
                 .with_link(|est| {
                     let helped = est.link.recv_posted(posted as u16) && est.senders_wait;
-                    (helped, est.link.recv_wanted())
+                    (helped, look(est))
                 })
                 .unwrap_or_default();
-            wanted = more;
+            (wanted, spare) = next;
             if helped {
                 // A sender had nothing to grant with its last credit.
                 this.events.wake_all();

@@ -5,17 +5,19 @@
 
 use super::socket::{Role, Socket};
 use kernel::{
-    new_spinlock_irq,
+    new_spinlock,
     prelude::*,
-    sync::{Arc, ArcBorrow, SpinLockIrq},
+    sync::{Arc, ArcBorrow, SpinLock},
 };
 use smbdirect_core::lifecycle::{Event, Status};
 use smbdirect_kext::{
     ctx::ProcessCtx,
     log::{class, Level},
     new_wait_queue,
+    time::now_ms,
     wait::{Mode, WaitQueue},
 };
+use smbdirect_rdma::memory::Charge;
 
 /// Most connections in the handshake, over all sources.
 const MAX_HALF_OPEN: usize = 128;
@@ -23,6 +25,10 @@ const MAX_HALF_OPEN: usize = 128;
 const MAX_HALF_OPEN_PER_HOST: usize = 32;
 /// Most children that exist, including those that are being torn down: a flood costs no more than this.
 const MAX_CHILDREN: usize = 256;
+/// Most of them from one host.
+const MAX_CHILDREN_PER_HOST: usize = 64;
+/// An honest client completes the CM's handshake in this time; until then it is not dropped before others.
+const HANDSHAKE_GRACE_MS: u64 = 1_000;
 
 /// How far a child is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,10 +97,12 @@ impl Children {
 /// The children of a listening socket.
 #[pin_data]
 pub(crate) struct Listener {
+    /// Process context only.
     #[pin]
-    children: SpinLockIrq<Children>,
+    children: SpinLock<Children>,
     #[pin]
     waiters: WaitQueue,
+    charge: Charge,
 }
 
 /// What to do with a new arrival.
@@ -110,8 +118,9 @@ impl Listener {
         let list = KVec::with_capacity(MAX_CHILDREN, GFP_KERNEL)?;
         Arc::pin_init(
             pin_init!(Self {
-                children <- new_spinlock_irq!(Children { list, backlog, closed: false }, "smbdirect::Listener::children"),
+                children <- new_spinlock!(Children { list, backlog, closed: false }, "smbdirect::Listener::children"),
                 waiters <- new_wait_queue!("smbdirect::Listener::waiters"),
+                charge: Charge::shared::<Self>().and(Charge::array::<Child>(MAX_CHILDREN)),
             }),
             GFP_KERNEL,
         )
@@ -124,9 +133,9 @@ impl Listener {
 
     /// Enters a child. `-EBUSY` if there is no room for it, `-ESHUTDOWN` if the listener has ended.
     ///
-    /// When the half-open ones are too many, one of them goes: first one whose handshake the CM has not seen completed (a forged source address
-    /// cannot complete it), of the newcomer's own host if that has reached its limit; the oldest of them. A child that has negotiated
-    /// stays.
+    /// When the half-open ones are too many, one of them goes: of the newcomer's own host if that has reached its limit, else of the host that has the
+    /// most; the oldest whose handshake the CM should have seen completed and has not (a forged source address cannot complete it), else the oldest. A child
+    /// that has negotiated stays.
     pub(super) fn enter(&self, child: &Arc<Socket>) -> Result {
         let victim = {
             let mut children = self.children.lock();
@@ -158,48 +167,61 @@ impl Listener {
     }
 
     fn admit(children: &Children, newcomer: &Socket) -> Admission {
-        if children.list.len() >= MAX_CHILDREN {
+        let list = &children.list;
+        let host = newcomer.peer_host();
+        let of = |host| move |c: &&Child| c.socket.peer_host() == host;
+        if list.len() >= MAX_CHILDREN
+            || list.iter().filter(of(host)).count() >= MAX_CHILDREN_PER_HOST
+        {
             return Admission::Refuse;
         }
-        let waiting = |c: &&Child| c.half_open();
-        let host = newcomer.peer_host();
-        let total = children.list.iter().filter(waiting).count();
-        let same = children
-            .list
-            .iter()
-            .filter(waiting)
-            .filter(|c| c.socket.peer_host() == host)
-            .count();
-        let own_only = same >= MAX_HALF_OPEN_PER_HOST;
-        if !own_only && total < MAX_HALF_OPEN {
+        let half_open = || list.iter().filter(|c| c.half_open());
+        let count = |host| half_open().filter(of(host)).count();
+        let crowd = if count(host) >= MAX_HALF_OPEN_PER_HOST {
+            host
+        } else if half_open().count() < MAX_HALF_OPEN {
             return Admission::Enter;
-        }
-        let candidate = |c: &&Child| waiting(c) && (!own_only || c.socket.peer_host() == host);
-        let unproven = |c: &&Child| candidate(c) && !c.socket.state.lock().established;
-        let victim = children
-            .list
-            .iter()
-            .find(unproven)
-            .or_else(|| children.list.iter().find(candidate));
-        match victim {
+        } else {
+            // The host with the most; of equals, that of the oldest.
+            let mut most = (0, None);
+            for child in half_open() {
+                let host = child.socket.peer_host();
+                let n = count(host);
+                if n > most.0 {
+                    most = (n, host);
+                }
+            }
+            most.1
+        };
+        let candidates = || half_open().filter(of(crowd));
+        let old = now_ms().saturating_sub(HANDSHAKE_GRACE_MS);
+        let unproven = |c: &&Child| c.socket.born < old && !c.socket.state.lock().established;
+        match candidates().find(unproven).or_else(|| candidates().next()) {
             Some(child) => Admission::Replace(child.socket.clone()),
             None => Admission::Refuse,
         }
     }
 
-    /// Gives a child whose negotiate request has come a place in the backlog. If there is none, it is kicked when one becomes free.
+    /// Gives a child whose negotiate request is valid a place in the backlog. If there is none, it is kicked when one becomes free.
     pub(super) fn admit_ready(&self, socket: &Socket) -> bool {
-        let mut children = self.children.lock();
-        let stage = if children.has_place() {
-            Stage::Admitted
-        } else {
-            Stage::Queued
+        let (admitted, next) = {
+            let mut children = self.children.lock();
+            let stage = if children.has_place() {
+                Stage::Admitted
+            } else {
+                Stage::Queued
+            };
+            match children.find(socket) {
+                Some(child) => child.stage = stage,
+                None => return false,
+            }
+            // Several places may have become free while only one was kicked.
+            (stage == Stage::Admitted, children.next_in_line())
         };
-        match children.find(socket) {
-            Some(child) => child.stage = stage,
-            None => return false,
+        if let Some(next) = next {
+            Socket::kick(next.as_arc_borrow());
         }
-        stage == Stage::Admitted
+        admitted
     }
 
     /// A child may be accepted now.
@@ -249,16 +271,19 @@ impl Listener {
 
     /// Admits nobody any more and ends all children, each by its own teardown.
     pub(super) fn close(&self) {
-        let mut at = 0;
         loop {
             let child = {
                 let mut children = self.children.lock();
                 children.closed = true;
-                children.list.get(at).map(|c| c.socket.clone())
+                children
+                    .list
+                    .iter()
+                    .find(|c| c.alive())
+                    .map(|c| c.socket.clone())
             };
+            // Failing it means that it is not found again.
             let Some(child) = child else { break };
             Socket::fail(child.as_arc_borrow(), ESHUTDOWN);
-            at += 1;
         }
         self.waiters.wake_all();
     }
@@ -268,6 +293,11 @@ impl Listener {
         self.waiters.wait(ctx, Mode::Uninterruptible, None, || {
             self.children.lock().list.is_empty().then_some(())
         });
+    }
+
+    /// Bytes of memory that it holds.
+    pub(crate) fn memory(&self) -> usize {
+        self.charge.bytes()
     }
 
     /// Children that are not accepted yet, and how many of them are ready.

@@ -127,13 +127,6 @@ impl Socket {
         }) else {
             return Ok(());
         };
-        if let (Role::Server, Some(listener)) = (this.role(), this.listener.as_ref()) {
-            if !listener.admit_ready(&this) {
-                // The backlog is full: nothing is allocated for this one yet. It is looked at again when a place is free, or times out.
-                this.state.lock().message = Some(message);
-                return Ok(());
-            }
-        }
         let endpoint = this.enter()?;
         let mut pdu = message
             .bytes
@@ -144,7 +137,7 @@ impl Socket {
             pdu = &message.bytes;
         }
         match this.role() {
-            Role::Server => Self::serve(this, ctx, &endpoint, pdu),
+            Role::Server => Self::serve(this, ctx, &endpoint, &message, pdu),
             Role::Client => Self::conclude(this, ctx, &endpoint, pdu),
             _ => Err(EINVAL),
         }
@@ -155,6 +148,7 @@ impl Socket {
         this: ArcBorrow<'_, Self>,
         ctx: &ProcessCtx,
         endpoint: &Endpoint<Socket>,
+        message: &NegotiateMessage,
         pdu: &[u8],
     ) -> Result {
         let mut params = this.params.get();
@@ -190,6 +184,13 @@ impl Socket {
                 return Err(ECONNABORTED);
             }
         };
+        if let Some(listener) = this.listener.as_ref() {
+            if !listener.admit_ready(&this) {
+                // The backlog is full: nothing is allocated for this one yet. It is looked at again when a place is free, or times out.
+                this.state.lock().message = Some(*message);
+                return Ok(());
+            }
+        }
         this.status.advance(Event::Begin)?;
         params.max_send_size = negotiated.max_send_size();
         params.max_recv_size = negotiated.max_recv_size();
@@ -330,6 +331,7 @@ impl Socket {
                 token: false,
                 senders_wait: false,
                 want: None,
+                starved_ms: 0,
                 grow: false,
             },
             GFP_KERNEL,

@@ -15,6 +15,7 @@ use smbdirect_core::slices::Slices;
 use smbdirect_kext::{
     ctx::ProcessCtx,
     log::{class, Level},
+    time::now_ms,
     wait::Mode,
 };
 use smbdirect_rdma::{
@@ -24,6 +25,11 @@ use smbdirect_rdma::{
 
 /// Batches of one transfer in flight at once.
 const IN_FLIGHT: usize = 4;
+/// A transfer that takes longer than this, plus its length at [`MIN_RATE`], fails the connection: the peer's hardware acknowledges, no software of it is
+/// in the way.
+const PATIENCE_MS: u64 = 60_000;
+/// Bytes per second.
+const MIN_RATE: u64 = 64 * 1024;
 
 impl Socket {
     /// Moves `local` to (`ToDevice`) or from (`FromDevice`) the peer's memory that `descriptors` names: an array of MS-SMBD buffer descriptors as it came from
@@ -103,6 +109,9 @@ impl Socket {
         let mut transfers = transfers.peekable();
         let mut flying: [Option<Arc<Batch<Socket>>>; IN_FLIGHT] = [const { None }; IN_FLIGHT];
         let (mut oldest, mut count) = (0, 0);
+        let until = now_ms()
+            .saturating_add(PATIENCE_MS)
+            .saturating_add((local.len() as u64).saturating_mul(1000) / MIN_RATE);
         let mut result: Result = Ok(());
         loop {
             let more = result.is_ok() && transfers.peek().is_some();
@@ -129,7 +138,7 @@ impl Socket {
                 };
                 oldest = (oldest + 1) % IN_FLIGHT;
                 count -= 1;
-                result = result.and(rw.finish(ctx, &batch, &alive));
+                result = result.and(rw.finish(ctx, &batch, until, &alive));
             }
             if !more && count == 0 {
                 break;

@@ -25,9 +25,19 @@ use smbdirect_rdma::{
 
 /// How long a server waits for a credit. The peer's SMB Direct layer grants them, not its application.
 const SERVER_CREDIT_MS: u64 = 5_000;
-/// Slowest transfer of a message that a server puts up with, in bytes per second, after a grace of [`MESSAGE_GRACE_MS`].
+/// Slowest transfer of a message that anybody puts up with, in bytes per second, after a grace: a server's is this, a client's the time for keepalive.
 const MIN_RATE: u64 = 64 * 1024;
 const MESSAGE_GRACE_MS: u64 = 30_000;
+/// Most time that the senders of a server may have waited for the peer over all messages, less what the fragments that went out would have taken at
+/// [`MIN_RATE`]: a peer that gives one credit every few seconds would keep a worker for ever.
+const STARVED_MS: u64 = 30_000;
+/// A fragment earns the time of at least this many bytes.
+const MIN_EARNED: u64 = 1024;
+
+/// Milliseconds that `bytes` may take.
+fn allowed_ms(bytes: u64) -> u64 {
+    bytes.saturating_mul(1000) / MIN_RATE
+}
 
 /// A message under way. Plain data, so that C can keep it in its own memory between calls; the sender it belongs to holds the socket's message
 /// token while `token` is set.
@@ -45,7 +55,17 @@ pub(crate) struct Outgoing {
     pub(crate) left: u32,
 }
 
+/// The time that a message has.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// When it began, in milliseconds.
+    started: u64,
+    /// Its length when it began.
+    bytes: u64,
+}
+
 /// Why a sender has to wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Need {
     Token,
     Credit,
@@ -98,9 +118,10 @@ impl Socket {
             Self::take_token(this, ctx, out)?;
         }
         out.left = remaining;
-        let started = now_ms();
-        let allowed =
-            MESSAGE_GRACE_MS.saturating_add(u64::from(remaining).saturating_mul(1000) / MIN_RATE);
+        let pace = Pace {
+            started: now_ms(),
+            bytes: u64::from(remaining),
+        };
         let mut chain = Chain::new(ring);
         let mut taken = 0;
         while !source.is_empty() && out.left > 0 {
@@ -108,7 +129,10 @@ impl Socket {
                 Some((index, filled)) => (ring.unpark(index).ok_or(EINVAL)?, usize::from(filled)),
                 None => match ring.alloc(false) {
                     Some(slot) => (slot, 0),
-                    None => (Self::wait_slot(this, ctx, &endpoint, out, &mut chain)?, 0),
+                    None => (
+                        Self::wait_slot(this, ctx, &endpoint, out, &mut chain, pace)?,
+                        0,
+                    ),
                 },
             };
             let from = HEADER_LEN + filled;
@@ -128,10 +152,7 @@ impl Socket {
                 out.open = Some((slot.park(), filled as u16));
                 continue;
             }
-            let deadline = allowed.saturating_sub(now_ms().saturating_sub(started));
-            Self::emit(
-                this, ctx, &endpoint, out, &mut chain, slot, filled, deadline,
-            )?;
+            Self::emit(this, ctx, &endpoint, out, &mut chain, slot, filled, pace)?;
         }
         if !chain.is_empty() {
             Self::post(this, &mut chain)?;
@@ -179,10 +200,14 @@ impl Socket {
         if !out.token {
             Self::take_token(this, ctx, out)?;
         }
+        let pace = Pace {
+            started: now_ms(),
+            bytes: 0,
+        };
         let mut chain = Chain::new(ring);
         let mut slot = match ring.alloc(false) {
             Some(slot) => slot,
-            None => Self::wait_slot(this, ctx, &endpoint, out, &mut chain)?,
+            None => Self::wait_slot(this, ctx, &endpoint, out, &mut chain, pace)?,
         };
         let header = loop {
             match this
@@ -192,7 +217,7 @@ impl Socket {
                 Ok(header) => break header,
                 Err(SendState::NeedGrant) if this.post_extra(&endpoint) => {}
                 Err(SendState::Refused) => return Err(EINVAL),
-                Err(_) => Self::wait_for(this, ctx, out, Need::Credit, SERVER_CREDIT_MS)?,
+                Err(_) => Self::wait_for(this, ctx, out, Need::Credit, pace)?,
             }
         };
         slot.buffer()
@@ -214,13 +239,19 @@ impl Socket {
         chain: &mut Chain<'a, Socket>,
         mut slot: SendSlot<'a, Socket>,
         filled: usize,
-        deadline_ms: u64,
+        pace: Pace,
     ) -> Result {
-        let mut left_ms = deadline_ms;
         let header = loop {
             let now = now_ms();
             match this
-                .with_link(|est| est.link.emit(Millis(now), filled as u32, out.left))
+                .with_link(|est| {
+                    let header = est.link.emit(Millis(now), filled as u32, out.left);
+                    if est.starved_ms != 0 && header.is_ok() {
+                        let earned = allowed_ms((filled as u64).max(MIN_EARNED));
+                        est.starved_ms = est.starved_ms.saturating_sub(earned);
+                    }
+                    header
+                })
                 .ok_or(ENOTCONN)?
             {
                 Ok(header) => break header,
@@ -230,8 +261,7 @@ impl Socket {
                         Self::post(this, chain)?;
                     }
                     count(&this.stats.credit_stalls);
-                    Self::wait_for(this, ctx, out, Need::Credit, left_ms)?;
-                    left_ms = left_ms.saturating_sub(now_ms().saturating_sub(now)).max(1);
+                    Self::wait_for(this, ctx, out, Need::Credit, pace)?;
                 }
                 Err(SendState::Refused | SendState::Ready) => return Err(EINVAL),
             }
@@ -280,7 +310,11 @@ impl Socket {
             out.token = true;
             return Ok(());
         }
-        Self::wait_for(this, ctx, out, Need::Token, u64::from(u32::MAX))
+        let whole = Pace {
+            started: 0,
+            bytes: 0,
+        };
+        Self::wait_for(this, ctx, out, Need::Token, whole)
     }
 
     /// Gives the token back and sends what empty messages became due meanwhile.
@@ -309,6 +343,7 @@ impl Socket {
         endpoint: &'a Endpoint<Socket>,
         out: &mut Outgoing,
         chain: &mut Chain<'a, Socket>,
+        pace: Pace,
     ) -> Result<SendSlot<'a, Socket>> {
         let ring = endpoint.send().ok_or(ENOTCONN)?;
         if !chain.is_empty() {
@@ -323,41 +358,50 @@ impl Socket {
                 return Ok(slot);
             }
             count(&this.stats.slot_stalls);
-            Self::wait_for(this, ctx, out, Need::Slot, SERVER_CREDIT_MS)?;
+            Self::wait_for(this, ctx, out, Need::Slot, pace)?;
         }
     }
 
     /// Sleeps until what is needed may be there. Before the first fragment of a message a signal ends the wait; afterwards only the deadline does, because
-    /// half a message is worth nothing. A deadline fails the connection: the peer's transport, or its hardware, is not answering.
+    /// half a message is worth nothing. A deadline, that of the message or of the wait, fails the connection: the peer's transport, or its hardware, is not
+    /// answering.
     fn wait_for(
         this: ArcBorrow<'_, Self>,
         ctx: &ProcessCtx,
         out: &mut Outgoing,
         need: Need,
-        limit_ms: u64,
+        pace: Pace,
     ) -> Result {
+        let started = now_ms();
         let mode = if out.begun {
             Mode::Uninterruptible
         } else {
             Mode::Interruptible
         };
-        let patience = match (&need, this.role()) {
-            (Need::Token, _) => u64::from(u32::MAX),
-            (_, Role::Server) => SERVER_CREDIT_MS.min(limit_ms),
-            // Only the user of this mount waits; a slow but living server must not lose its connection.
-            _ => {
+        let server = this.role() == Role::Server;
+        let patience = if need == Need::Token {
+            u64::from(u32::MAX)
+        } else {
+            let (once, grace) = if server {
+                (SERVER_CREDIT_MS, MESSAGE_GRACE_MS)
+            } else {
+                // Only the users of this mount wait; a slow but living server must not lose its connection.
                 let params = this.params.get();
-                u64::from(params.keepalive_interval_msec) + u64::from(params.keepalive_timeout_msec)
-            }
+                let alive = u64::from(params.keepalive_interval_msec)
+                    + u64::from(params.keepalive_timeout_msec);
+                (alive, alive)
+            };
+            let until = pace.started + grace + allowed_ms(pace.bytes);
+            once.min(until.saturating_sub(started))
         };
         let outcome = this.events.wait(ctx, mode, Some(jiffies(patience)), || {
             if !this.status.is_connected() {
                 return Some(Err(ENOTCONN));
             }
-            if matches!(need, Need::Credit) {
+            if need == Need::Credit {
                 this.post_extra_if_needed();
             }
-            let slot_free = matches!(need, Need::Slot)
+            let slot_free = need == Need::Slot
                 && this
                     .endpoint
                     .enter()
@@ -382,7 +426,22 @@ impl Socket {
             })
             .unwrap_or(Some(Err(ENOTCONN)))
         });
+        let starved = server
+            && need != Need::Token
+            && this.with_link(|est| {
+                est.starved_ms += now_ms().saturating_sub(started);
+                est.starved_ms > STARVED_MS
+            }) == Some(true);
         match outcome {
+            Outcome::Ready(Ok(_)) if starved => {
+                this.log(
+                    Level::Err,
+                    class::RDMA_SEND,
+                    format_args!("the peer takes messages too slowly"),
+                );
+                Self::fail(this, ETIMEDOUT);
+                Err(ETIMEDOUT)
+            }
             Outcome::Ready(Ok(token)) => {
                 out.token |= token;
                 Ok(())

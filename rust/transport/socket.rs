@@ -401,6 +401,6 @@ impl Owner for Socket {
 impl Socket {
     /// The peer's host, for limits per source.
     pub(super) fn peer_host(&self) -> Option<Host> {
-        self.peer.as_ref().map(SockAddr::host)
+        self.peer.as_ref().map(SockAddr::source)
     }
 }

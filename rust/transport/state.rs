@@ -9,24 +9,37 @@ use smbdirect_core::{
     params::Negotiated,
     recv_queue::{RecvQueue, Segment, Store},
 };
+use smbdirect_rdma::memory::Charge;
 
 /// Memory of the receive queue.
-pub(crate) struct Segments(KVVec<Segment>);
+pub(crate) struct Segments {
+    list: KVVec<Segment>,
+    /// With what the [`Established`] takes that it is part of.
+    charge: Charge,
+}
 
 impl Segments {
     /// Room for `n` segments. Sleeps.
     pub(crate) fn new(n: usize) -> Result<Self> {
-        Ok(Self(KVVec::from_elem(Segment::default(), n, GFP_KERNEL)?))
+        Ok(Self {
+            list: KVVec::from_elem(Segment::default(), n, GFP_KERNEL)?,
+            charge: Charge::array::<Segment>(n).and(Charge::of::<Established>()),
+        })
+    }
+
+    /// Bytes of memory of an established state.
+    pub(crate) fn memory(&self) -> usize {
+        self.charge.bytes()
     }
 }
 
 impl Store for Segments {
     fn slots(&self) -> &[Segment] {
-        &self.0
+        &self.list
     }
 
     fn slots_mut(&mut self) -> &mut [Segment] {
-        &mut self.0
+        &mut self.list
     }
 }
 
@@ -52,6 +65,8 @@ pub(crate) struct Established {
     pub(crate) senders_wait: bool,
     /// The reader sleeps for this.
     pub(crate) want: Option<Want>,
+    /// How long senders of a server waited for the peer, less what its progress has earned, in milliseconds.
+    pub(crate) starved_ms: u64,
     /// The peer ran dry although the reader keeps up.
     pub(crate) grow: bool,
 }

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use kernel::sync::atomic::{Atomic, Relaxed};
+use smbdirect_rdma::memory::Charge;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -72,13 +73,18 @@ counters! {
 pub(crate) static PAST: Stats = Stats::new();
 
 /// The counters of a socket; its end is booked when they are dropped.
-pub(crate) struct SocketStats(Stats);
+pub(crate) struct SocketStats(Stats, Charge);
 
 impl SocketStats {
+    /// Bytes of memory of a socket itself, without what it refers to.
+    pub(crate) fn shell(&self) -> usize {
+        self.1.bytes()
+    }
+
     /// Books a new socket.
     pub(crate) fn new() -> Self {
         LIVE.add(1, Relaxed);
-        Self(Stats::new())
+        Self(Stats::new(), Charge::shared::<super::Socket>())
     }
 }
 
