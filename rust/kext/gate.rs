@@ -20,11 +20,18 @@ const SHUT: i64 = 1 << 62;
 /// Bits of the word that count the permits.
 const PERMITS: i64 = SHUT - 1;
 
-/// Life of the value: nobody has put one in, it is in, closing began, it was taken.
+/// Life of the value: nobody has put one in, somebody is doing so, it is in, closing began, it was taken or will never be.
 const EMPTY: i32 = 0;
-const FILLED: i32 = 1;
-const CLOSED: i32 = 2;
-const TAKEN: i32 = 3;
+const FILLING: i32 = 1;
+const FILLED: i32 = 2;
+const CLOSED: i32 = 3;
+const TAKEN: i32 = 4;
+
+/// Whether a gate with this word refuses newcomers. While one thread opens it and another closes it, `SHUT` is in the word twice.
+#[inline]
+const fn is_shut(word: i64) -> bool {
+    word as u64 >= SHUT as u64
+}
 
 /// A value behind a gate.
 ///
@@ -38,8 +45,9 @@ const TAKEN: i32 = 3;
 /// # Invariants
 ///
 /// * While the low bits of `word` count a permit, `value` is `Some` and not written.
-/// * `value` is written only (a) by `open` in the `EMPTY` stage, when `SHUT` is set, and (b) by `take` after `SHUT` was set and the count was
-///   seen at zero; both stages are entered once, by a compare-and-exchange on `stage`.
+/// * `value` is written only (a) by `open` between its entry to the stage `FILLING` and its exit from it or, if it was closed meanwhile, its return, when
+///   the gate is shut, and (b) by `take` in the stage `TAKEN` that it entered from `CLOSED`, after the gate was shut and the count was seen at zero. `FILLING`
+///   is entered once, and `CLOSED` only from `FILLED`.
 #[pin_data]
 pub struct Gated<T> {
     word: Atomic<i64>,
@@ -67,11 +75,19 @@ impl<T> Gated<T> {
 
     /// Puts the value in and opens the gate. Gives the value back if the gate was opened or closed before. Any context.
     pub fn open(&self, value: T) -> Result<(), T> {
-        if self.stage.cmpxchg(EMPTY, FILLED, Full).is_err() {
+        if self.stage.cmpxchg(EMPTY, FILLING, Full).is_err() {
             return Err(value);
         }
-        // SAFETY: The stage changed from EMPTY to FILLED, which happens once, and `SHUT` is still set: nobody reads the cell.
-        unsafe { *self.value.get() = Some(value) };
+        // SAFETY: The stage changed from EMPTY to FILLING, which happens once, and the gate is still shut: nobody else uses the cell.
+        let cell = unsafe { &mut *self.value.get() };
+        *cell = Some(value);
+        if self.stage.cmpxchg(FILLING, FILLED, Full).is_err() {
+            // Closed meanwhile: the stage is TAKEN, not by way of CLOSED, so the cell is still ours alone.
+            return match cell.take() {
+                Some(value) => Err(value),
+                None => Ok(()),
+            };
+        }
         // The add is fully ordered, so whoever enters sees the value.
         self.word.fetch_add(-SHUT, Full);
         Ok(())
@@ -81,11 +97,11 @@ impl<T> Gated<T> {
     #[inline]
     pub fn enter(&self) -> Option<Permit<'_, T>> {
         let before = self.word.fetch_add(1, Acquire);
-        if before & SHUT != 0 {
+        if is_shut(before) {
             self.leave();
             return None;
         }
-        // INVARIANT: The permit is counted and `SHUT` was clear.
+        // INVARIANT: The permit is counted and the gate was open.
         Some(Permit { gate: self })
     }
 
@@ -93,19 +109,29 @@ impl<T> Gated<T> {
     fn leave(&self) {
         let _rcu = rcu::read_lock();
         let before = self.word.fetch_add(-1, Full);
-        if before == SHUT + 1 {
+        if is_shut(before) && before & PERMITS == 1 {
             self.left.wake_all();
         }
     }
 
     /// Shuts the gate: from now on nobody enters. Returns whether this call did it. Any context.
     pub fn close(&self) -> bool {
-        if self.stage.cmpxchg(FILLED, CLOSED, Full).is_ok() {
-            self.word.fetch_add(SHUT, Full);
-            return true;
+        loop {
+            let stage = self.stage.load(Acquire);
+            let next = match stage {
+                FILLED => CLOSED,
+                // Not open yet: it stays shut, and `open` must not succeed later.
+                EMPTY | FILLING => TAKEN,
+                _ => return false,
+            };
+            // Fails only if `open` goes on at the same time, at most twice.
+            if self.stage.cmpxchg(stage, next, Full).is_ok() {
+                if next == CLOSED {
+                    self.word.fetch_add(SHUT, Full);
+                }
+                return true;
+            }
         }
-        // Never opened: it stays shut, and `open` must not succeed later.
-        self.stage.cmpxchg(EMPTY, TAKEN, Full).is_ok()
     }
 
     /// Waits until everybody has left and takes the value. `None` if the gate was not closed after having been open, or the value was taken
@@ -117,7 +143,7 @@ impl<T> Gated<T> {
         self.left.wait(ctx, Mode::Uninterruptible, None, || {
             (self.word.load(Acquire) & PERMITS == 0).then_some(())
         });
-        // SAFETY: `SHUT` is set and the count was zero: no permit exists and none can be made. TAKEN is entered once.
+        // SAFETY: Shut, and the count was zero: no permit exists and none can be made. The stage came from CLOSED, once, so `open` is done with the cell.
         unsafe { (*self.value.get()).take() }
     }
 

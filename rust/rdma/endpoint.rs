@@ -237,6 +237,13 @@ impl<O: Owner> Endpoint<O> {
         self.cm.notify_established();
     }
 
+    /// See [`Verbs::nudge`]. Any context.
+    pub fn nudge(&self, read: bool) {
+        if let Some(verbs) = self.verbs() {
+            verbs.nudge(read);
+        }
+    }
+
     /// Ends the connection so that everything posted flushes: first the QP, since some providers lose outstanding reads when they are
     /// disconnected in a working state, then the CM. Sleeps.
     pub fn disconnect(&self, ctx: &ProcessCtx) {

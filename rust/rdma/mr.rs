@@ -10,7 +10,7 @@ use crate::{
     cqe::{set_cqe, set_invalidate, wc_result, Ticket},
     endpoint::{Fault, Owner},
     memory::{rounded, Charge},
-    verbs::{Pd, Verbs},
+    verbs::{Pd, Signal, Verbs},
 };
 use core::ptr::NonNull;
 use kernel::{
@@ -426,9 +426,13 @@ impl<O: Owner> MrPool<O> {
         let first = wr.cast::<bindings::ib_send_wr>();
         // SAFETY: One work request; the region stays in the pool's list until the QP is destroyed.
         let posted = unsafe {
-            self.verbs().post(first, first, 1, u32::MAX, false, |seq| {
-                (*mr.ticket.get()).seq = seq
-            })
+            // Never: the ticket is that of the next invalidation, too. As many as there are regions can follow each other without a send, and fit.
+            self.verbs().post(
+                (first, first, 1),
+                Signal::Never,
+                |seq| (*mr.ticket.get()).seq = seq,
+                |_| {},
+            )
         };
         if let Err(refused) = posted {
             if refused.posted == 0 {
@@ -489,9 +493,12 @@ impl<O: Owner> MrPool<O> {
             (*wr).opcode = bindings::ib_wr_opcode_IB_WR_LOCAL_INV;
             set_cqe(wr, mr.ticket.get());
             set_invalidate(wr, (*hw.mr.as_ptr()).rkey);
-            self.verbs().post(wr, wr, 1, u32::MAX, true, |seq| {
-                (*mr.ticket.get()).seq = seq
-            })
+            self.verbs().post(
+                (wr, wr, 1),
+                Signal::Always,
+                |seq| (*mr.ticket.get()).seq = seq,
+                |_| {},
+            )
         };
         if let Err(refused) = posted {
             return Err(refused.error);
@@ -592,7 +599,7 @@ unsafe fn completed(ticket: *mut Ticket, wc: &bindings::ib_wc) {
     let outcome = match wc_result(wc) {
         Ok(()) => {
             (mr.finish)(mr.verbs, seq);
-            // A REG that the ledger had signalled says nothing about the invalidation.
+            // A REG, which some providers may report all the same, says nothing about the invalidation.
             if wc.opcode != bindings::ib_wc_opcode_IB_WC_LOCAL_INV {
                 return;
             }

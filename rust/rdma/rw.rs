@@ -12,7 +12,7 @@ use crate::{
     cqe::{set_cqe, set_invalidate, wc_result, Ticket},
     endpoint::{Fault, Owner},
     memory::Charge,
-    verbs::Verbs,
+    verbs::{Signal, Verbs},
 };
 use core::{cell::UnsafeCell, marker::PhantomData, ptr::NonNull};
 use kernel::{
@@ -22,7 +22,7 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{Acquire, Atomic, Relaxed, Release},
-        Arc, SpinLockIrq,
+        Arc, ArcBorrow, SpinLockIrq,
     },
 };
 use smbdirect_kext::{
@@ -401,14 +401,20 @@ impl<O: Owner> RwEngine<O> {
         batch.state.store(POSTED, Release);
         // SAFETY: The chain belongs to the batch, which `live` keeps until its completion or the drain.
         let posted = unsafe {
-            self.verbs()
-                .post(first, tail, count, u32::MAX, true, |seq| {
-                    (*batch.ticket.get()).seq = seq
-                })
+            self.verbs().post(
+                (first, tail, count),
+                Signal::Always,
+                |seq| (*batch.ticket.get()).seq = seq,
+                |_| {},
+            )
         };
         match posted {
             Ok(()) => Ok(()),
             Err(refused) if refused.posted == 0 => {
+                if refused.launched {
+                    // The keys of its MRs have moved on without the hardware.
+                    self.verbs().fault(Fault::Post(refused.error));
+                }
                 batch.state.store(FAILED, Release);
                 self.retire(batch);
                 Err(refused.error)
@@ -527,10 +533,12 @@ impl<O: Owner> RwEngine<O> {
         batch.state.store(POSTED, Release);
         // SAFETY: The chain belongs to the batch, which `live` keeps.
         let posted = unsafe {
-            self.verbs()
-                .post(base, tail, count as u32, u32::MAX, true, |seq| {
-                    (*batch.ticket.get()).seq = seq
-                })
+            self.verbs().post(
+                (base, tail, count as u32),
+                Signal::Always,
+                |seq| (*batch.ticket.get()).seq = seq,
+                |_| {},
+            )
         };
         if let Err(refused) = posted {
             self.verbs().fault(Fault::Post(refused.error));
@@ -556,9 +564,8 @@ impl<O: Owner> RwEngine<O> {
         let half = self.total / 2;
         match self.waiters.wait(ctx, Mode::Interruptible, None, || {
             let budget = self.budget.lock();
-            let idle = self.live.lock().is_empty();
             let some = budget.entries >= half && (!self.reads_by_mr || budget.mrs > 0);
-            (idle || some || !alive()).then_some(())
+            (some || !alive()).then_some(())
         }) {
             Outcome::Ready(()) => Ok(()),
             _ => Err(ERESTARTSYS),
@@ -626,11 +633,12 @@ impl<O: Owner> RwEngine<O> {
 ///
 /// `ticket` is that of a [`Batch`].
 unsafe fn transferred<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
-    // SAFETY: By the safety requirement; `live` keeps the batch. `UnsafeCell<Ticket>` is laid out as `Ticket`.
-    let (batch, seq) = unsafe {
+    // SAFETY: By the safety requirement; `live` keeps the batch until its state says that it is done. `UnsafeCell<Ticket>` is laid out as `Ticket`. Afterwards its
+    // owner may drop it before we have woken anybody, so a reference of our own is taken (the drop of the last one frees plain memory).
+    let (batch, seq): (Arc<Batch<O>>, u32) = unsafe {
         let batch: *const Batch<O> =
             container_of!(ticket.cast::<UnsafeCell<Ticket>>(), Batch<O>, ticket);
-        (&*batch, (*ticket).seq)
+        (ArcBorrow::from_raw(batch).into(), (*ticket).seq)
     };
     // SAFETY: The endpoint's `Verbs` exists while completions come.
     let verbs = unsafe { &*batch.verbs };

@@ -7,7 +7,7 @@ use crate::{
     cqe::{set_cqe, set_invalidate, wc_result, Ticket},
     endpoint::{Fault, Owner},
     memory::Charge,
-    verbs::{Refused, Verbs},
+    verbs::{Signal, Verbs},
 };
 use core::{cell::UnsafeCell, mem::ManuallyDrop, num::NonZeroU16};
 use kernel::{
@@ -328,30 +328,36 @@ impl<O: Owner> SendRing<O> {
         }
         // From here on the slots belong to the lists again.
         chain.len = 0;
-        let first = self.meta(indices[0]);
+        let indices = indices.get(..count).unwrap_or(&[]);
+        let first = self.meta(chain.slots[0]);
+        let signal = if signal || large {
+            Signal::Always
+        } else {
+            // With half of the slots in flight unsignalled, a full ring still has one whose completion comes.
+            Signal::Every((total / 2).max(1))
+        };
         // SAFETY: The chain is well-formed; its slots stay in the ring, which outlives the QP.
         let result = unsafe {
             self.verbs().post(
-                core::ptr::addr_of_mut!((*first).wr),
-                core::ptr::addr_of_mut!((*previous).wr),
-                count as u32,
-                // With half of the slots in flight unsignalled, a full ring still has one whose completion comes.
-                (total / 2).max(1),
-                signal | large,
-                |last| self.launch(indices.get(..count).unwrap_or(&[]), last),
+                (
+                    core::ptr::addr_of_mut!((*first).wr),
+                    core::ptr::addr_of_mut!((*previous).wr),
+                    count as u32,
+                ),
+                signal,
+                |last| self.launch(indices, last),
+                |posted| self.unlaunch(indices, posted as usize),
             )
         };
-        match result {
-            Ok(()) => Ok(()),
-            Err(Refused { posted, error }) => {
-                self.land_tail(
-                    indices.get(..count).unwrap_or(&[]),
-                    posted as usize,
-                    error == EAGAIN && posted == 0,
-                );
-                Err(error)
+        result.map_err(|refused| {
+            if !refused.launched {
+                let mut lists = self.lists.lock();
+                for &index in indices {
+                    self.push_free(&mut lists, index);
+                }
             }
-        }
+            refused.error
+        })
     }
 
     /// Enters slots into the list of those in flight; `last` is the sequence number of the last.
@@ -375,29 +381,26 @@ impl<O: Owner> SendRing<O> {
         }
     }
 
-    /// Frees the slots of a chain of which only the first `posted` were posted. `unlaunched` says that the ledger refused it, so that they never
-    /// were in flight.
-    fn land_tail(&self, indices: &[u16], posted: usize, unlaunched: bool) {
+    /// Frees the slots of a chain of which only the first `posted` were posted. With the lock of the ledger held, so they are the newest in flight.
+    fn unlaunch(&self, indices: &[u16], posted: usize) {
         let mut lists = self.lists.lock();
-        if !unlaunched {
-            // They are the newest in flight: cut the list behind the last posted one.
-            let Some(&first_bad) = indices.get(posted) else {
-                return;
-            };
-            let mut before = NONE;
-            let mut at = lists.flight_head;
-            while at != NONE && at != first_bad {
-                before = at;
-                // SAFETY: A slot in flight; the lock is held.
-                at = unsafe { (*self.meta(at)).next };
-            }
-            lists.flight_tail = before;
-            if before == NONE {
-                lists.flight_head = NONE;
-            } else {
-                // SAFETY: As above.
-                unsafe { (*self.meta(before)).next = NONE };
-            }
+        let Some(&first_bad) = indices.get(posted) else {
+            return;
+        };
+        // Cut the list behind the last posted one.
+        let mut before = NONE;
+        let mut at = lists.flight_head;
+        while at != NONE && at != first_bad {
+            before = at;
+            // SAFETY: A slot in flight; the lock is held.
+            at = unsafe { (*self.meta(at)).next };
+        }
+        lists.flight_tail = before;
+        if before == NONE {
+            lists.flight_head = NONE;
+        } else {
+            // SAFETY: As above.
+            unsafe { (*self.meta(before)).next = NONE };
         }
         for &index in indices.iter().skip(posted) {
             self.push_free(&mut lists, index);

@@ -6,16 +6,19 @@
 
 use crate::{
     cm::CmId,
+    cqe::{set_cqe, wc_result, Ticket},
     endpoint::{Fault, Owner},
     memory::Charge,
 };
+use core::cell::UnsafeCell;
 use kernel::{
+    container_of,
     error::{from_err_ptr, to_result},
     ffi::c_void,
     new_spinlock_irq,
     prelude::*,
     sync::{
-        atomic::{Acquire, Atomic, Release},
+        atomic::{Acquire, Atomic, AtomicFlag, Full, Release},
         Arc, ArcBorrow, SpinLockIrq,
     },
 };
@@ -77,10 +80,11 @@ impl Ledger {
         self.posted
     }
 
-    /// Gives back the last `n` entries, which were refused by the driver. Their signal, if any, is forgotten with them.
-    pub(crate) fn untake(&mut self, n: u32) {
+    /// Gives back the last `n` entries, which were refused by the driver, and with them the signal that was taken with the chain; `signalled` is the last one
+    /// before it.
+    pub(crate) fn untake(&mut self, n: u32, signalled: u32) {
         self.posted = self.posted.wrapping_sub(n);
-        self.signalled = self.posted;
+        self.signalled = signalled;
     }
 
     /// Everything up to `seq` has finished: the send queue completes in order.
@@ -146,7 +150,19 @@ pub struct Verbs<O: Owner> {
     /// Everything up to here has finished; a copy of the ledger's, to be read without its lock.
     finished: Atomic<u32>,
     sizes: QueueSizes,
+    nudged: AtomicFlag,
+    /// Written and posted by whoever sets `nudged`.
+    nudge: UnsafeCell<Nudge<O>>,
     charge: Charge,
+}
+
+/// See [`Verbs::nudge`].
+#[repr(C)]
+struct Nudge<O: Owner> {
+    ticket: Ticket,
+    verbs: *const Verbs<O>,
+    wr: bindings::ib_rdma_wr,
+    sge: bindings::ib_sge,
 }
 
 // SAFETY: Verbs objects may be used from every thread; the core and the providers lock them.
@@ -164,9 +180,10 @@ impl<O: Owner> Verbs<O> {
     ) -> Result<Pin<KBox<Self>>> {
         let device = cm.device().ok_or(EINVAL)?;
         let id = cm.as_ptr();
-        // Margin of a quarter: that much may be finished and not yet reported, because nothing after it was signalled.
+        // Margin of a quarter: that much may be finished and not yet reported, because nothing after it was signalled. One for `nudge`.
         let own = sizes
             .send
+            .saturating_add(1)
             .saturating_add(sizes.rw)
             .saturating_add(sizes.mrs.saturating_mul(2));
         let depth = own.saturating_add(own / 3).saturating_add(4);
@@ -243,6 +260,13 @@ impl<O: Owner> Verbs<O> {
                 ),
                 finished: Atomic::new(0),
                 sizes,
+                nudged: AtomicFlag::new(false),
+                nudge: UnsafeCell::new(Nudge {
+                    ticket: Ticket::new(nudge_done::<O>),
+                    verbs: core::ptr::null(),
+                    wr: bindings::ib_rdma_wr::default(),
+                    sge: bindings::ib_sge::default(),
+                }),
                 charge: Charge::of::<Self>().and(Charge::shared::<Pd>()),
             }),
             GFP_KERNEL,
@@ -302,32 +326,35 @@ impl<O: Owner> Verbs<O> {
         self.sizes
     }
 
-    /// Posts a chain of `n` work requests whose tail is `tail`, under the ledger. Any context.
+    /// Posts a chain of work requests, given by its first one, its tail, and their number, under the ledger. Any context.
     ///
-    /// `every` is the resource the entries come from (see [`Ledger::must_signal`]); `signal` demands a completion. `assign` is called with the sequence
-    /// number of the *last* entry before the driver sees the chain. Returns how many entries were posted if not all were.
+    /// `assign` is called with the sequence number of the *last* entry before the driver sees the chain, and `undo` with how many entries the driver took if it
+    /// did not take all; both with the ledger's lock held.
     ///
     /// # Safety
     ///
-    /// The chain is well-formed, ends in `tail` after `n` entries, and everything it refers to stays alive until its completion or the
-    /// destruction of the QP. `tail.wr_cqe` is null or points into a `Ticket`.
+    /// The chain is well-formed, ends in its tail after that number of entries, and everything it refers to stays alive until its completion or the
+    /// destruction of the QP. The tail's `wr_cqe` points into a `Ticket`.
     pub(crate) unsafe fn post(
         &self,
-        first: *mut bindings::ib_send_wr,
-        tail: *mut bindings::ib_send_wr,
-        n: u32,
-        every: u32,
-        signal: bool,
+        (first, tail, n): (*mut bindings::ib_send_wr, *mut bindings::ib_send_wr, u32),
+        signal: Signal,
         assign: impl FnOnce(u32),
+        undo: impl FnOnce(u32),
     ) -> core::result::Result<(), Refused> {
         let mut sq = self.sq.lock();
         if !sq.fits(n) {
             return Err(Refused {
                 posted: 0,
+                launched: false,
                 error: EAGAIN,
             });
         }
-        let signalled = signal || sq.must_signal(n, every);
+        let signalled = match signal {
+            Signal::Always => true,
+            Signal::Never => false,
+            Signal::Every(every) => sq.must_signal(n, every),
+        };
         // SAFETY: `tail` is valid by the safety requirement.
         unsafe {
             if signalled {
@@ -336,6 +363,7 @@ impl<O: Owner> Verbs<O> {
                 (*tail).send_flags &= !bindings::ib_send_flags_IB_SEND_SIGNALED;
             }
         }
+        let before = sq.signalled;
         let seq = sq.take(n, signalled);
         assign(seq);
         let mut bad: *const bindings::ib_send_wr = core::ptr::null();
@@ -344,23 +372,22 @@ impl<O: Owner> Verbs<O> {
         if ret == 0 {
             return Ok(());
         }
-        if bad.is_null() {
-            // The provider did not say: everything may have been posted.
-            return Err(Refused {
-                posted: n,
-                error: Error::from_errno(ret),
-            });
+        let mut posted = n;
+        // If the provider does not say which entry it refused, everything may have been posted.
+        if !bad.is_null() {
+            posted = 0;
+            let mut wr = first.cast_const();
+            while posted < n && !wr.is_null() && wr != bad {
+                posted += 1;
+                // SAFETY: Still a member of the chain.
+                wr = unsafe { (*wr).next };
+            }
+            sq.untake(n - posted, before);
+            undo(posted);
         }
-        let mut posted = 0;
-        let mut wr = first.cast_const();
-        while posted < n && !wr.is_null() && wr != bad {
-            posted += 1;
-            // SAFETY: Still a member of the chain.
-            wr = unsafe { (*wr).next };
-        }
-        sq.untake(n - posted);
         Err(Refused {
             posted,
+            launched: true,
             error: Error::from_errno(ret),
         })
     }
@@ -389,6 +416,43 @@ impl<O: Owner> Verbs<O> {
     /// Has the owner told when something finishes. Under the lock, so either that completion sees the wish, or what it finished is seen after this.
     pub(crate) fn want_slot(&self) {
         self.sq.lock().slot_wanted = true;
+    }
+
+    /// Makes the peer's adapter, or ours, look at the connection: posts an RDMA read (or write) of no bytes, which needs no valid key (RFC 5040) and which no
+    /// software sees. Once per connection; any context.
+    ///
+    /// For siw: its passive side can miss that the first message has come, because it sends the reply of the MPA handshake before it listens to the socket. The
+    /// message then stays there until anything else arrives: the read's response, or the peer's write.
+    pub fn nudge(&self, read: bool) {
+        if self.nudged.xchg(true, Full) {
+            return;
+        }
+        let nudge = self.nudge.get();
+        // SAFETY: The flag was clear, so nobody else has used or uses the cell; it lives in `self`, which outlives the QP.
+        let posted = unsafe {
+            (*nudge).verbs = self;
+            (*nudge).sge.lkey = self.lkey();
+            let wr = &mut (*nudge).wr;
+            wr.wr.opcode = if read {
+                bindings::ib_wr_opcode_IB_WR_RDMA_READ
+            } else {
+                bindings::ib_wr_opcode_IB_WR_RDMA_WRITE
+            };
+            wr.wr.sg_list = core::ptr::addr_of_mut!((*nudge).sge);
+            wr.wr.num_sge = 1;
+            wr.rkey = 1;
+            let first = core::ptr::addr_of_mut!((*nudge).wr.wr);
+            let ticket = core::ptr::addr_of_mut!((*nudge).ticket);
+            set_cqe(first, ticket);
+            self.post(
+                (first, first, 1),
+                Signal::Always,
+                |seq| (*ticket).seq = seq,
+                |_| {},
+            )
+        };
+        // A refusal leaves things as they are: the handshake has a deadline.
+        drop(posted);
     }
 
     /// Moves the QP to the error state, so that everything posted flushes. Sleeps.
@@ -432,12 +496,43 @@ pub const MAX_RW_ENTRIES: u32 = 128;
 /// send queue large.
 pub(crate) const MAX_SEND_SGE: u32 = 8;
 
+/// Whether the last entry of a chain is to be reported when it is done. Others are only reported if they fail.
+#[derive(Clone, Copy)]
+pub(crate) enum Signal {
+    /// Yes.
+    Always,
+    /// No: the entries are few, and others follow that are.
+    Never,
+    /// If so many entries, or a quarter of the queue, would otherwise go unreported.
+    Every(u32),
+}
+
 /// A chain that was not posted, or not wholly.
 pub struct Refused {
     /// How many of its first entries the driver took.
     pub posted: u32,
+    /// Whether the driver was asked at all.
+    pub launched: bool,
     /// Why it took no more; `-EAGAIN` if the ledger refused before the driver was asked.
     pub error: Error,
+}
+
+/// A nudge is done. Softirq.
+///
+/// # Safety
+///
+/// `ticket` is that of a [`Nudge`].
+unsafe fn nudge_done<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
+    // SAFETY: By the safety requirement; the ticket is at the beginning of it, and `Verbs::nudge` has set the pointer to itself, which exists while
+    // completions come.
+    let (verbs, seq) = unsafe {
+        let nudge: *mut Nudge<O> = container_of!(ticket, Nudge<O>, ticket);
+        (&*(*nudge).verbs, (*ticket).seq)
+    };
+    verbs.finish(seq);
+    if let Err(error) = wc_result(wc) {
+        verbs.fault(Fault::Transfer(error));
+    }
 }
 
 /// QP events. Driver context, possibly hard IRQ.

@@ -24,7 +24,7 @@ use smbdirect_kext::{
     wait::{Mode, Outcome},
 };
 use smbdirect_rdma::{
-    cm::{CmId, ConnParam, ConnectRequest},
+    cm::{ConnParam, ConnectRequest},
     device::Device,
     verbs::QueueSizes,
     Endpoint,
@@ -120,32 +120,28 @@ impl Socket {
         child
             .read_depth
             .store(u32::from(params.initiator_depth), Relaxed);
+        // Nobody else knows the child yet, so its gate opens; from here on its own teardown takes care of the id, which rejects the request if it was not accepted.
+        let _ = child
+            .endpoint
+            .open(Endpoint::new(request.adopt(child.clone())));
         if let Err(error) = listener.enter(&child) {
             if error == EBUSY {
                 refuse("too many connections are in the handshake");
             }
-            // No id was adopted: teardown only takes the socket out of the lists.
             Self::fail(child.as_arc_borrow(), error);
             return;
         }
-        let cm = request.adopt(child.clone());
-        Self::begin_accept(child.as_arc_borrow(), &ctx, cm, sizes, answer.is_some());
+        Self::begin_accept(child.as_arc_borrow(), &ctx, sizes, answer.is_some());
     }
 
     /// Gives an adopted id its queue pair and accepts it in the CM. What fails here ends the child, not the listener.
     pub(super) fn begin_accept(
         child: ArcBorrow<'_, Self>,
         ctx: &ProcessCtx,
-        cm: CmId<Socket>,
         sizes: QueueSizes,
         legacy: bool,
     ) {
         let params = child.params.get();
-        if let Err(endpoint) = child.endpoint.open(Endpoint::new(cm)) {
-            // Teardown came first. It waits for nobody, so this id must not be destroyed here, in its own handler: hand it on.
-            super::teardown::bury(endpoint);
-            return;
-        }
         let result = (|| {
             let endpoint = child.enter()?;
             // The peer may not choose how long we wait for its acknowledgements: 4.096 us << 18 is about a second.

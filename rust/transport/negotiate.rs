@@ -32,7 +32,7 @@ use smbdirect_kext::{
     log::{class, Level},
     time::now_ms,
 };
-use smbdirect_rdma::{recv_pool::Received, send_ring::Chain, Endpoint};
+use smbdirect_rdma::{recv_pool::Received, send_ring::Chain, Endpoint, Owner};
 
 /// The receive posted before negotiation: at least 512 bytes whatever is agreed later (MS-SMBD 3.1.7.2).
 pub(super) const FIRST_RECV: usize = smbdirect_core::params::FIRST_RECEIVE_SIZE as usize;
@@ -64,15 +64,19 @@ impl Socket {
         ) {
             to.copy_from_slice(from);
         }
-        let again = {
+        let (again, early) = {
             let mut state = this.state.lock();
             let again = state.message_seen;
             if !again {
                 state.message = Some(message);
                 state.message_seen = true;
             }
-            again
+            (again, !state.established)
         };
+        if early && this.role() == Role::Server {
+            // The last message of the CM's handshake is late or lost; it would be asked for again only after seconds.
+            <Self as Owner>::data_before_established(this);
+        }
         if again {
             this.log(
                 Level::Err,

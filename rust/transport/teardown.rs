@@ -7,7 +7,6 @@ use super::{
     socket::{work_id, Role, Socket},
     CLEANUP,
 };
-use core::mem::ManuallyDrop;
 use kernel::{
     prelude::*,
     sync::{
@@ -30,14 +29,6 @@ const FAREWELL_MS: u64 = 200;
 
 /// How long a local shutdown waits for the last messages to leave.
 const LINGER_MS: u64 = 500;
-
-/// Destroys an endpoint that came too late for its socket, outside of its own CM handler.
-pub(super) fn bury(endpoint: Endpoint<Socket>) {
-    // Dropping it here would wait for the very handler we are in. If there is no memory even for a closure, it stays for ever.
-    let parcel = ManuallyDrop::new(endpoint);
-    let _ = kernel::workqueue::system_long()
-        .try_spawn(GFP_KERNEL, move || drop(ManuallyDrop::into_inner(parcel)));
-}
 
 /// Waits a moment until what was posted has left. Sleeps.
 pub(super) fn linger(endpoint: &Endpoint<Socket>) {

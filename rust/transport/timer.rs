@@ -13,7 +13,7 @@ use super::{
 };
 use kernel::{
     prelude::*,
-    sync::{Arc, ArcBorrow},
+    sync::{atomic::Relaxed, Arc, ArcBorrow},
     workqueue::WorkItem,
 };
 use smbdirect_core::{keepalive::TimerAction, time::Millis};
@@ -21,6 +21,7 @@ use smbdirect_kext::{
     log::{class, Level},
     time::{jiffies, now_ms},
 };
+use smbdirect_rdma::device::Device;
 
 /// Time between two looks during the handshake, whose deadlines are moved, also forward; it is also how late the first keepalive can be.
 const HANDSHAKE_STEP_MS: u64 = 500;
@@ -56,9 +57,23 @@ impl Socket {
         }
     }
 
+    /// The connection exists, but the peer's first message has not come. Over iWARP it may be there all the same: see `Verbs::nudge`.
+    fn nudge(&self) {
+        let Ok(endpoint) = self.enter() else { return };
+        let iwarp = |device: Device<'_>| device.is_iwarp(endpoint.cm().port());
+        if !endpoint.cm().device().is_some_and(iwarp) {
+            return;
+        }
+        match self.role() {
+            Role::Client => endpoint.nudge(false),
+            _ if self.read_depth.load(Relaxed) > 0 => endpoint.nudge(true),
+            _ => {}
+        }
+    }
+
     fn tick(this: ArcBorrow<'_, Self>) {
         let now = now_ms();
-        let mut probe = false;
+        let (mut probe, mut nudge) = (false, false);
         let mut dead = None;
         let next;
         {
@@ -69,6 +84,7 @@ impl Socket {
                 if now >= deadline {
                     dead = Some(this.handshake_phase(&state));
                 }
+                nudge = state.established && !state.message_seen;
                 next = deadline.min(now.saturating_add(HANDSHAKE_STEP_MS));
             } else if let Some(link) = state.link.as_mut() {
                 next = match link.link.on_timer(Millis(now)) {
@@ -97,6 +113,9 @@ impl Socket {
         }
         if probe {
             Self::send_empties(this);
+        }
+        if nudge {
+            this.nudge();
         }
         if this.status.first_error().is_none() {
             Self::arm(this, next.saturating_sub(now));
