@@ -1,19 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Commands are written to /sys/module/smbdirect_hold/parameters/command:
+ * Commands are written to /sys/kernel/debug/smbdirect_hold/command (each write
+ * returns when the command is done; `echo` and `talk` may run at the same time):
  *
  *   listen          accept whatever comes, on all addresses, and keep it
  *   connect N       N connections to `addr`
  *   echo N          the server receives and sends back N messages on each connection
  *   talk N          the client sends N messages on each connection and checks what returns
- *   drop clients    release all handles of this side: clients, servers, listener
+ *   burst N         like talk, but all messages are sent before the first is read
+ *   half N          N connections to `addr` that end with the handshake of the CM
+ *   bare listen C   a listener on the next port, for connections with C completion
+ *                   queues and without smbdirect.ko
+ *   bare N C M      N connections to it, with C completion queues and M regions each
+ *   drop clients    release all handles of this side: clients, servers, listener, bare,
+ *                   bare listener
  *
- * Reading it gives "clients N connected N servers N connected N".
+ * Reading it gives "clients N connected N servers N connected N bare N accepted N", of
+ * the latter those that are connected.
  */
+#include <linux/debugfs.h>
 #include <linux/kthread.h>
 #include "hold.h"
 
-#define LONGEST 100000
+#define ROOM 100000
 
 static char *addr = "";
 module_param(addr, charp, 0444);
@@ -21,6 +30,16 @@ MODULE_PARM_DESC(addr, "address to connect to; its family is that of the listene
 static ushort port = 4450;
 module_param(port, ushort, 0444);
 MODULE_PARM_DESC(port, "port");
+static uint longest = ROOM;
+module_param(longest, uint, 0644);
+MODULE_PARM_DESC(longest, "length of the longest message, at most 100000");
+static int backlog = 10;
+module_param(backlog, int, 0444);
+MODULE_PARM_DESC(backlog, "of the listener");
+static char *sources[8];
+static unsigned int n_sources;
+module_param_array(sources, charp, &n_sources, 0444);
+MODULE_PARM_DESC(sources, "own addresses to use in turn for connections made by half and bare");
 static bool iwarp;
 module_param(iwarp, bool, 0444);
 MODULE_PARM_DESC(iwarp, "iWARP devices instead of InfiniBand and RoCE ones");
@@ -70,12 +89,17 @@ static int accept_all(void *unused)
 	return 0;
 }
 
-static int wildcard_or_peer(struct sockaddr_storage *ss, const char *text)
+static int parse(struct sockaddr_storage *ss, const char *text, u16 at)
 {
 	char number[8];
 
-	snprintf(number, sizeof(number), "%u", port);
+	snprintf(number, sizeof(number), "%u", at);
 	return inet_pton_with_scope(&init_net, AF_UNSPEC, text, number, ss);
+}
+
+static int wildcard(struct sockaddr_storage *ss, u16 at)
+{
+	return parse(ss, strchr(addr, ':') ? "::" : "0.0.0.0", at);
 }
 
 static int do_listen(void)
@@ -85,7 +109,7 @@ static int do_listen(void)
 
 	if (listener)
 		return -EBUSY;
-	ret = wildcard_or_peer(&ss, strchr(addr, ':') ? "::" : "0.0.0.0");
+	ret = wildcard(&ss, port);
 	if (ret)
 		return ret;
 	listener = hold_socket(true, iwarp);
@@ -95,7 +119,7 @@ static int do_listen(void)
 		return ret;
 	}
 	ret = smbdirect_socket_bind(listener, (struct sockaddr *)&ss) ?:
-	      smbdirect_socket_listen(listener, 10);
+	      smbdirect_socket_listen(listener, backlog);
 	if (!ret) {
 		acceptor = kthread_run(accept_all, NULL, "smbdirect-hold");
 		ret = PTR_ERR_OR_ZERO(acceptor);
@@ -111,7 +135,7 @@ static int do_listen(void)
 static int do_connect(unsigned int count)
 {
 	struct sockaddr_storage ss;
-	int ret = wildcard_or_peer(&ss, addr);
+	int ret = parse(&ss, addr, port);
 
 	while (!ret && count--) {
 		struct smbdirect_socket *sc = hold_socket(false, iwarp);
@@ -127,6 +151,27 @@ static int do_connect(unsigned int count)
 	return ret;
 }
 
+static int do_bare_listen(unsigned int cqs)
+{
+	struct sockaddr_storage ss;
+
+	return wildcard(&ss, port + 1) ?: bare_listen(&ss, cqs);
+}
+
+static int do_bare(u16 at, unsigned int count, unsigned int cqs, unsigned int mrs)
+{
+	struct sockaddr_storage from, to;
+	unsigned int i;
+	int ret = parse(&to, addr, at);
+
+	for (i = 0; !ret && i < count; i++) {
+		if (n_sources)
+			ret = parse(&from, sources[i % n_sources], 0);
+		ret = ret ?: bare_connect(n_sources ? &from : NULL, &to, cqs, mrs);
+	}
+	return ret;
+}
+
 static int do_echo(u8 *buf, unsigned int count)
 {
 	unsigned int i, j, n = smp_load_acquire(&servers.n);
@@ -134,7 +179,7 @@ static int do_echo(u8 *buf, unsigned int count)
 
 	for (i = 0; i < n; i++) {
 		for (j = 0; j < count; j++) {
-			len = hold_receive(servers.sc[i], buf, LONGEST);
+			len = hold_receive(servers.sc[i], buf, ROOM);
 			if (len < 0)
 				return len;
 			ret = hold_send(servers.sc[i], buf, len);
@@ -145,41 +190,61 @@ static int do_echo(u8 *buf, unsigned int count)
 	return 0;
 }
 
-/* Every byte of every message depends on all of its coordinates. */
-static u8 pattern(unsigned int i, unsigned int j, u32 at)
+/* Message j of connection i; every byte depends on all of its coordinates. */
+static u32 compose(u8 *buf, unsigned int i, unsigned int j)
 {
-	return (at * 2654435761u + i * 40503 + j * 977) >> 11;
+	u32 most = clamp(longest, 1u, ROOM), len = most - (j * 7919 + i) % most, at;
+
+	for (at = 0; at < len; at++)
+		buf[at] = (at * 2654435761u + i * 40503 + j * 977) >> 11;
+	return len;
+}
+
+static int say(u8 *buf, unsigned int i, unsigned int j)
+{
+	return hold_send(clients.sc[i], buf, compose(buf, i, j));
+}
+
+/* `buf` has room for two messages. */
+static int hear(u8 *buf, unsigned int i, unsigned int j)
+{
+	u8 *want = buf + ROOM;
+	u32 len = compose(want, i, j);
+	int ret = hold_receive(clients.sc[i], buf, ROOM);
+
+	if (ret < 0)
+		return ret;
+	return ret == len && !memcmp(buf, want, len) ? 0 : -EBADMSG;
 }
 
 static int do_talk(u8 *buf, unsigned int count)
 {
 	unsigned int i, j;
-	u32 at, len;
-	int ret;
+	int ret = 0;
 
-	for (i = 0; i < clients.n; i++) {
-		for (j = 0; j < count; j++) {
-			len = 1 + (j * 7919 + i) % LONGEST;
-			for (at = 0; at < len; at++)
-				buf[at] = pattern(i, j, at);
-			ret = hold_send(clients.sc[i], buf, len);
-			if (ret)
-				return ret;
-			memset(buf, 0, len);
-			ret = hold_receive(clients.sc[i], buf, LONGEST);
-			if (ret != len)
-				return ret < 0 ? ret : -EBADMSG;
-			for (at = 0; at < len; at++)
-				if (buf[at] != pattern(i, j, at))
-					return -EBADMSG;
-		}
+	for (i = 0; !ret && i < clients.n; i++)
+		for (j = 0; !ret && j < count; j++)
+			ret = say(buf, i, j) ?: hear(buf, i, j);
+	return ret;
+}
+
+static int do_burst(u8 *buf, unsigned int count)
+{
+	unsigned int i, j;
+	int ret = 0;
+
+	for (i = 0; !ret && i < clients.n; i++) {
+		for (j = 0; !ret && j < count; j++)
+			ret = say(buf, i, j);
+		for (j = 0; !ret && j < count; j++)
+			ret = hear(buf, i, j);
 	}
-	return 0;
+	return ret;
 }
 
 static int with_buffer(int (*fn)(u8 *buf, unsigned int count), unsigned int count)
 {
-	u8 *buf = kvmalloc(LONGEST, GFP_KERNEL);
+	u8 *buf = kvmalloc(2 * ROOM, GFP_KERNEL);
 	int ret = buf ? fn(buf, count) : -ENOMEM;
 
 	kvfree(buf);
@@ -197,9 +262,26 @@ static void stop_listening(void)
 	listener = NULL;
 }
 
-static int command(const char *text, const struct kernel_param *kp)
+static int do_drop(const char *what)
 {
-	unsigned int n;
+	if (sysfs_streq(what, "clients"))
+		drop(&clients);
+	else if (sysfs_streq(what, "servers"))
+		drop(&servers);
+	else if (sysfs_streq(what, "listener"))
+		stop_listening();
+	else if (sysfs_streq(what, "bare"))
+		bare_drop();
+	else if (sysfs_streq(what, "bare listener"))
+		bare_drop_listener();
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int command(const char *text)
+{
+	unsigned int n, cqs, mrs;
 
 	if (sysfs_streq(text, "listen"))
 		return do_listen();
@@ -209,37 +291,69 @@ static int command(const char *text, const struct kernel_param *kp)
 		return with_buffer(do_echo, n);
 	if (sscanf(text, "talk %u", &n) == 1)
 		return with_buffer(do_talk, n);
-	if (sysfs_streq(text, "drop clients"))
-		drop(&clients);
-	else if (sysfs_streq(text, "drop servers"))
-		drop(&servers);
-	else if (sysfs_streq(text, "drop listener"))
-		stop_listening();
-	else
-		return -EINVAL;
-	return 0;
+	if (sscanf(text, "burst %u", &n) == 1)
+		return with_buffer(do_burst, n);
+	if (sscanf(text, "half %u", &n) == 1)
+		return do_bare(port, n, 1, 0);
+	if (sscanf(text, "bare listen %u", &n) == 1)
+		return do_bare_listen(n);
+	if (sscanf(text, "bare %u %u %u", &n, &cqs, &mrs) == 3)
+		return do_bare(port + 1, n, cqs, mrs);
+	if (strstarts(text, "drop "))
+		return do_drop(text + 5);
+	return -EINVAL;
 }
 
-static int show(char *out, const struct kernel_param *kp)
+static ssize_t command_write(struct file *file, const char __user *text, size_t len,
+			     loff_t *pos)
 {
-	return sysfs_emit(out, "clients %u connected %u servers %u connected %u\n",
-			  clients.n, connected(&clients), servers.n, connected(&servers));
+	char copy[64] = "";
+	int ret;
+
+	if (len >= sizeof(copy))
+		return -EINVAL;
+	if (copy_from_user(copy, text, len))
+		return -EFAULT;
+	ret = command(copy);
+	return ret ?: len;
 }
 
-static const struct kernel_param_ops command_ops = { .set = command, .get = show };
-module_param_cb(command, &command_ops, NULL, 0644);
-MODULE_PARM_DESC(command, "listen, connect N, echo N, talk N, drop clients|servers|listener");
+static ssize_t command_read(struct file *file, char __user *text, size_t len, loff_t *pos)
+{
+	unsigned int own, peers;
+	char line[128];
+	int n;
+
+	bare_counts(&own, &peers);
+	n = scnprintf(line, sizeof(line),
+		      "clients %u connected %u servers %u connected %u bare %u accepted %u\n",
+		      clients.n, connected(&clients), servers.n, connected(&servers),
+		      own, peers);
+	return simple_read_from_buffer(text, len, pos, line, n);
+}
+
+static const struct file_operations command_fops = {
+	.owner = THIS_MODULE,
+	.read = command_read,
+	.write = command_write,
+};
+static struct dentry *dir;
 
 static int __init hold_init(void)
 {
+	dir = debugfs_create_dir("smbdirect_hold", NULL);
+	debugfs_create_file("command", 0600, dir, NULL, &command_fops);
 	return 0;
 }
 
 static void __exit hold_exit(void)
 {
+	debugfs_remove(dir);
 	stop_listening();
+	bare_drop_listener();
 	drop(&clients);
 	drop(&servers);
+	bare_drop();
 }
 
 module_init(hold_init);

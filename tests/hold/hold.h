@@ -26,4 +26,12 @@ struct smbdirect_socket *hold_socket(bool server, bool iwarp);
 int hold_send(struct smbdirect_socket *sc, void *data, u32 len);
 int hold_receive(struct smbdirect_socket *sc, void *data, u32 room);
 
+/* bare_cm.c: connections of which smbdirect.ko knows nothing, or one end only */
+int bare_listen(struct sockaddr_storage *at, unsigned int cqs);
+int bare_connect(struct sockaddr_storage *from, struct sockaddr_storage *to,
+		 unsigned int cqs, unsigned int mrs);
+void bare_drop(void);
+void bare_drop_listener(void);
+void bare_counts(unsigned int *own, unsigned int *peers);
+
 #endif

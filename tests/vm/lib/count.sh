@@ -49,18 +49,3 @@ vmalloc_by() {
 
 # counter NAME : a counter of our module, 0 with the C module, which has none.
 counter() { stat_value "$1" 2>/dev/null | grep . || echo 0; }
-
-# kernel_memory : "total=KiB slab=KiB vmalloc=KiB pages=KiB" of what the kernel
-# holds for itself. Free pages that wait on a CPU's list count as free, stacks
-# of threads are left out.
-kernel_memory() {
-	awk 'FNR == NR { v[$1] = $2; next }
-	     $1 == "count:" { pcp += $2 * 4 }
-	     END {
-		slab = v["Slab:"]; vm = v["VmallocUsed:"]
-		held = v["MemTotal:"] - v["MemFree:"] - pcp - v["Cached:"] - v["Buffers:"] -
-			v["AnonPages:"] - v["PageTables:"] - v["KernelStack:"] - v["Percpu:"]
-		printf "total=%d slab=%d vmalloc=%d pages=%d\n",
-			held, slab, vm - v["KernelStack:"], held - slab - vm + v["KernelStack:"]
-	     }' /proc/meminfo /proc/zoneinfo
-}
