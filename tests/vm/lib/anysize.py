@@ -4,10 +4,11 @@
 compared with a copy of the file in memory. (fio's verify needs room for its
 headers, so that it does not go below 512 bytes.)
 
-    anysize.py FILE [--depth N] [--bytes N] [--size N] [--largest N] [--seed N]
+    anysize.py FILE [--server FILE] [--depth N] [--bytes N] [--size N] [--largest N] [--seed N]
 
-Ranges in flight never overlap; what was written last must be read. At the end
-the whole file is read and compared."""
+Ranges in flight never overlap; what was written last must be read, every other
+time without what the client may have cached of it. At the end the whole file is
+read and compared, on the server, too, if its name there is given."""
 
 import argparse
 import math
@@ -64,20 +65,30 @@ class Model:
             self.want[at:at + length] = data
             self.count["write"] += 1
         else:
-            self.compare(at, length)
+            if rng.random() < 0.5:
+                os.posix_fadvise(self.fd, at, length, os.POSIX_FADV_DONTNEED)
+            self.compare(self.fd, at, length)
             self.count["read"] += 1
 
-    def compare(self, at, length):
+    def compare(self, fd, at, length, what=""):
+        """What is there must be what should be there."""
         got = b""
         while len(got) < length:
-            part = os.pread(self.fd, length - len(got), at + len(got))
+            part = os.pread(fd, length - len(got), at + len(got))
             if not part:
                 break
             got += part
         want = self.want[at:at + length]
         if got != want:
             where = next((i for i, (a, b) in enumerate(zip(got, want)) if a != b), len(got))
-            self.wrong.append(f"{length} bytes at {at}: wrong from byte {where}, got {len(got)}")
+            self.wrong.append(f"{what}{length} bytes at {at}: wrong from byte {where}, got {len(got)}")
+
+    def whole(self, fd, what):
+        """The file as it is at the end."""
+        if os.fstat(fd).st_size != self.args.size:
+            self.wrong.append(f"{what}{os.fstat(fd).st_size} bytes, should be {self.args.size}")
+        for at in range(0, self.args.size, 1 << 20):
+            self.compare(fd, at, min(1 << 20, self.args.size - at), what)
 
     def worker(self, number):
         rng = random.Random(self.args.seed * 1000 + number)
@@ -94,6 +105,7 @@ class Model:
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("file")
+    p.add_argument("--server")
     p.add_argument("--depth", type=int, default=8)
     p.add_argument("--bytes", type=int, default=32 << 20)
     p.add_argument("--size", type=int, default=(12 << 20) + 4321)
@@ -108,9 +120,12 @@ def main():
         t.join()
     if not model.wrong:
         os.fsync(model.fd)
-        for at in range(0, args.size, 1 << 20):
-            model.compare(at, min(1 << 20, args.size - at))
+        os.posix_fadvise(model.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        model.whole(model.fd, "at the end: ")
     os.close(model.fd)
+    if args.server and not model.wrong:
+        with open(args.server, "rb") as f:
+            model.whole(f.fileno(), "on the server: ")
     for text in model.wrong[:10]:
         print("wrong:", text)
     print(f"{os.path.basename(args.file)}: depth {args.depth}, {model.count['write']} writes,"

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
 # Counting what the kernel holds, and comparing files.
 
-# snapshot : one line "slab=KB pages=KB vmalloc=KB ..." of kernel memory and
-# RDMA objects; `other` is everything that no line of meminfo names, so pages of
-# vmalloc are in it as well. Take it twice around something and compare with memory_growth.
+# snapshot : one line "slab=KB vmalloc=KB other=KB ..." of kernel memory and RDMA
+# objects; `other` is everything that no line of meminfo names, so pages of
+# vmalloc are in it as well; free pages that wait on a CPU's list (which may be
+# megabytes of them) are not. Take it twice around something and compare with growth.
 snapshot() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
-	awk '/^SUnreclaim:/ { s = $2 } /^SReclaimable:/ { r = $2 } /^VmallocUsed:/ { v = $2 }
+	awk '$1 == "count:" { pcp += $2 * 4 }
+	     /^SUnreclaim:/ { s = $2 } /^SReclaimable:/ { r = $2 } /^VmallocUsed:/ { v = $2 }
 	     /^Percpu:/ { p = $2 } /^MemFree:/ { f = $2 } /^PageTables:/ { t = $2 } /^KernelStack:/ { k = $2 }
 	     /^AnonPages:/ { a = $2 } /^Shmem:/ { h = $2 } /^(Cached|Buffers):/ { c += $2 } /^MemTotal:/ { T = $2 }
 	     END { printf "slab=%d reclaimable=%d vmalloc=%d percpu=%d other=%d",
-	           s, r, v, p, T - f - c - a - s - r - p - t - k }' /proc/meminfo
+	           s, r, v, p, T - f - pcp - c - a - s - r - p - t - k }' /proc/meminfo /proc/zoneinfo
 	echo " cm_id=$(rdma_count cm_id) qp=$(rdma_count qp) cq=$(rdma_count cq) pd=$(rdma_count pd) mr=$(rdma_count mr)"
 }
 # value NAME LINE : one value of a snapshot.

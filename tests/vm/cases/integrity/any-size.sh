@@ -16,15 +16,15 @@ run() {
 	share_mount /mnt "cache=$CACHE"
 	rdma_mounted /mnt || die 'the mount does not use RDMA'
 	for depth in 1 32; do
-		python3 "$lib/anysize.py" "/mnt/any$depth" --depth $depth --seed $depth \
-			--bytes $((24 << 20)) &
+		python3 "$lib/anysize.py" "/mnt/any$depth" --server "$SHARE_DIR/any$depth" \
+			--depth $depth --seed $depth --bytes $((24 << 20)) &
 		jobs[depth]=$!
 	done
 	for depth in 1 32; do
 		wait ${jobs[depth]} || die "wrong data at depth $depth"
 	done
 	# many small ones: inline, some at the border to RDMA
-	python3 "$lib/anysize.py" /mnt/small --depth 8 --largest 9000 --size 100001 \
-		--bytes 1000000 --seed 3 || die 'wrong data in small transfers'
+	python3 "$lib/anysize.py" /mnt/small --server "$SHARE_DIR/small" --depth 8 \
+		--largest 9000 --size 100001 --bytes 1000000 --seed 3 || die 'wrong data in small transfers'
 	umount /mnt
 }

@@ -27,6 +27,6 @@ run() {
 	if [ "$SMBDIRECT" = rust ]; then
 		say "$(($(counter rdma_transfers) - before)) transfers for 80 MiB"
 	fi
-	python3 "$lib/anysize.py" /mnt/any --depth 4 --bytes $((32 << 20)) || die 'wrong data'
+	python3 "$lib/anysize.py" /mnt/any --server "$SHARE_DIR/any" --depth 4 --bytes $((32 << 20)) || die 'wrong data'
 	umount /mnt
 }
