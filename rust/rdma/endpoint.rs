@@ -246,11 +246,16 @@ impl<O: Owner> Endpoint<O> {
 
     /// Ends the connection so that everything posted flushes: first the QP, since some providers lose outstanding reads when they are
     /// disconnected in a working state, then the CM. Sleeps.
-    pub fn disconnect(&self, ctx: &ProcessCtx) {
+    ///
+    /// The CM only if it is `established`: over iWARP `rdma_disconnect` must not run beside an attempt to connect, which may still be in the provider and
+    /// frees the provider's id when it fails. An attempt ends when the id is destroyed.
+    pub fn disconnect(&self, ctx: &ProcessCtx, established: bool) {
         if let Some(verbs) = self.verbs() {
             verbs.set_error(ctx);
         }
-        let _ = self.cm.disconnect(ctx);
+        if established {
+            let _ = self.cm.disconnect(ctx);
+        }
     }
 }
 

@@ -68,11 +68,12 @@ impl Socket {
         }
         // 3. Everything posted flushes; whoever waits for it comes back.
         this.status.wind_down(Event::Cleanup);
+        let established = this.state.lock().established;
         if let Ok(endpoint) = this.enter() {
-            endpoint.disconnect(ctx);
+            endpoint.disconnect(ctx, established);
         }
         // A peer that still sends to a queue pair which is being destroyed upsets some providers; so give it a moment to hear of it.
-        if this.state.lock().established {
+        if established {
             this.events.wait(
                 ctx,
                 Mode::Uninterruptible,
