@@ -95,6 +95,12 @@ impl Socket {
             };
             match what.payload {
                 Some(payload) => {
+                    if let Some(len) = payload.start {
+                        est.began = (now.0, len);
+                    }
+                    if payload.end {
+                        est.began = (0, 0);
+                    }
                     let segment = Segment {
                         slot: received.slot.park(),
                         offset: payload.offset,

@@ -335,6 +335,7 @@ impl Socket {
                 token: false,
                 senders_wait: false,
                 want: None,
+                began: (0, 0),
                 starved_ms: 0,
                 grow: false,
             },

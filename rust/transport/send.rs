@@ -27,15 +27,15 @@ use smbdirect_rdma::{
 const SERVER_CREDIT_MS: u64 = 5_000;
 /// Slowest transfer of a message that anybody puts up with, in bytes per second, after a grace: a server's is this, a client's the time for keepalive.
 const MIN_RATE: u64 = 64 * 1024;
-const MESSAGE_GRACE_MS: u64 = 30_000;
+pub(super) const MESSAGE_GRACE_MS: u64 = 30_000;
 /// Most time that the senders of a server may have waited for the peer over all messages, less what the fragments that went out would have taken at
 /// [`MIN_RATE`]: a peer that gives one credit every few seconds would keep a worker for ever.
 const STARVED_MS: u64 = 30_000;
 /// A fragment earns the time of at least this many bytes.
 const MIN_EARNED: u64 = 1024;
 
-/// Milliseconds that `bytes` may take.
-fn allowed_ms(bytes: u64) -> u64 {
+/// Milliseconds that `bytes` may take at [`MIN_RATE`].
+pub(super) fn allowed_ms(bytes: u64) -> u64 {
     bytes.saturating_mul(1000) / MIN_RATE
 }
 

@@ -65,6 +65,8 @@ pub(crate) struct Established {
     pub(crate) senders_wait: bool,
     /// The reader sleeps for this.
     pub(crate) want: Option<Want>,
+    /// When the message began that is not complete yet, in milliseconds, and its length; 0 = none.
+    pub(crate) began: (u64, u32),
     /// How long senders of a server waited for the peer, less what its progress has earned, in milliseconds.
     pub(crate) starved_ms: u64,
     /// The peer ran dry although the reader keeps up.

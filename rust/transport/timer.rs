@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    send::{allowed_ms, MESSAGE_GRACE_MS},
     socket::{work_id, Role, Socket},
     state::State,
     WORK,
@@ -87,6 +88,12 @@ impl Socket {
                 nudge = state.established && !state.message_seen;
                 next = deadline.min(now.saturating_add(HANDSHAKE_STEP_MS));
             } else if let Some(link) = state.link.as_mut() {
+                let (began, len) = link.began;
+                let end = began + MESSAGE_GRACE_MS + allowed_ms(u64::from(len));
+                // Not if it is our reader that does not read on.
+                if began != 0 && now > end && link.want.is_some() {
+                    dead = Some("the peer does not finish a message");
+                }
                 next = match link.link.on_timer(Millis(now)) {
                     TimerAction::Rearm(at) => at.0,
                     TimerAction::Probe { rearm } => {
