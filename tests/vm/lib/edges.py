@@ -134,7 +134,27 @@ def mappings():
     os.close(fd)
 
 
-for step in (ends, truncation, sparse, holes, mappings):
+def gaps():
+    """Part of a page is written, then all of it is read: around what was written."""
+    with open(f"{here}/gaps", "wb") as f:
+        f.write(DATA[:200000])
+    want = bytearray(DATA[:200000])
+    fd = os.open(f"{there}/gaps", os.O_RDWR)
+    # what the client has not read yet, it may keep as a page of which it knows a part
+    for at, length in ((5000, 100), (8192, 10), (16000, 384), (40000, 9000), (65535, 2)):
+        part = os.urandom(length)
+        os.pwrite(fd, part, at)
+        want[at:at + length] = part
+        begin, end = at & ~4095, (at + length + 4095) & ~4095
+        same(f"the pages around {length} bytes at {at}", os.pread(fd, end - begin, begin),
+             bytes(want[begin:end]))
+    os.fsync(fd)
+    same("all of it", os.pread(fd, 300000, 0), bytes(want))
+    same("all of it on the server", on_server("gaps"), bytes(want))
+    os.close(fd)
+
+
+for step in (ends, truncation, sparse, holes, mappings, gaps):
     before = done
     step()
     print(f"ok: {step.__doc__.strip().rstrip('.')}: {done - before} comparisons", flush=True)

@@ -5,59 +5,56 @@
 # control: c/c
 # param: DEV = rxe siw
 # deadline: 200
-# boot-group: two
+# boot-group: two-ipv6
 # files: build/lab/hold/smbdirect_hold.ko
 
-hold=/sys/module/smbdirect_hold/parameters/command
+. "$lib/count.sh"
+. "$lib/memory.sh"
 
-hold_load() {
+hold_ready() {
 	local iwarp=0
 	[ "$DEV" = rxe ] || iwarp=1
 	module_load smbdirect
 	link_up "$DEV"
-	insmod "$MODULES/smbdirect_hold.ko" addr="$ADDR6" iwarp=$iwarp
+	hold_load addr="$ADDR6" iwarp=$iwarp
 }
-servers_connected() { [ "$(<$hold)" = "clients 0 connected 0 servers 4 connected $1" ]; }
 
 server() {
-	hold_load
-	echo listen >$hold
+	hold_ready
+	hold listen
 	ksmbd_start
 	tell up
 	hear connected 100 >/dev/null
-	wait_for 'four accepted connections' 20 servers_connected 4
+	wait_for 'four accepted connections' 20 held servers 4
 	tell echoing
-	echo 'echo 50' >$hold
+	hold echo 50
 	hear dropped 60 >/dev/null
-	wait_for 'the connections to end' 20 servers_connected 0
-	rmmod smbdirect_hold
+	wait_for 'the connections to end' 20 held servers 0
+	hold drop servers
 	hear finished 60 >/dev/null
 }
 
 client() {
 	local t0
-	hold_load
+	hold_ready
 	hear up 100 >/dev/null
-	echo 'connect 4' >$hold
-	expect 'connections over IPv6' "$(<$hold)" 'clients 4 connected 4 servers 0 connected 0'
+	hold connect 4
+	held clients 4 || die "connections over IPv6: $(<$hold_command)"
 	rdma resource show cm_id | grep -F "$ADDR6" || die 'the connections are not over IPv6'
 	tell connected
 	hear echoing 60 >/dev/null
 	# 50 messages of 1 to 100,000 bytes each way on each connection
-	echo 'talk 50' >$hold
+	hold talk 50
 	say 'ok: 200 messages came back as they were sent'
-	echo 'drop clients' >$hold
+	hold drop clients
 	tell dropped
-	rmmod smbdirect_hold
 	# cifs tries IPv6, too; nobody listens there, which it must find out in time
 	module_load cifs
 	t0=$(now_ms)
 	if SMB_HOST=$ADDR6 share_mount /mnt; then
-		say 'ksmbd listens on IPv6 now: this case should mount'
-		umount /mnt
-	else
-		say "ok: a mount over IPv6 was refused after $(($(now_ms) - t0)) ms"
+		die 'ksmbd listens on IPv6 now: this case should use it'
 	fi
+	at_most 'time until a mount over IPv6 was refused (ms)' $(($(now_ms) - t0)) 40000
 	share_mount /mnt
 	umount /mnt
 	tell finished
