@@ -56,7 +56,7 @@ pub unsafe extern "C" fn smbdirect_connection_register_mr_io(
     };
     match registered {
         Ok(mr) => {
-            socket.registered(bytes as u64);
+            socket.registered(bytes as u64, mr.is_copy());
             let io = MrIo {
                 socket: socket.clone(),
                 mr,

@@ -6,6 +6,7 @@
 //! released only after the key is known to be dead (invalidated by the peer *as the completion said*, or by our own LOCAL_INV, or with the QP).
 
 use crate::{
+    bounce::{has_holes, Bounce},
     chunk::Direction,
     cqe::{set_cqe, set_invalidate, wc_result, Ticket},
     endpoint::{Fault, Owner},
@@ -55,7 +56,11 @@ struct Hardware {
     sg: KVVec<bindings::scatterlist>,
     /// For `sg`.
     charge: Charge,
-    /// Entries that were given to the DMA mapping; 0 = not mapped.
+    /// How many entries of `sg` describe the caller's memory.
+    parts: usize,
+    /// What is registered in place of the caller's memory, if that has holes.
+    bounce: Option<Bounce>,
+    /// Entries that were given to the DMA mapping, of the bounce buffer's list or of `sg`; 0 = not mapped.
     mapped: i32,
     direction: Direction,
 }
@@ -76,6 +81,8 @@ pub struct Mr {
     inv: Atomic<i32>,
     /// The region is a shell: its hardware half is gone.
     gone: AtomicFlag,
+    /// A copy of the memory is registered.
+    copied: AtomicFlag,
     /// Bytes that the scatterlist takes now.
     list: Atomic<i32>,
     charge: Charge,
@@ -117,6 +124,8 @@ pub struct MrPool<O: Owner> {
     waiters: WaitQueue,
     max: usize,
     pages: u32,
+    /// The adapter can register memory with holes.
+    takes_holes: bool,
     charge: Charge,
     /// The regions' protection domain, which therefore outlives them.
     pd: Arc<Pd>,
@@ -151,7 +160,11 @@ impl<O: Owner> MrPool<O> {
         pages: u32,
     ) -> Result<Pin<KBox<Self>>> {
         // SAFETY: By the safety requirement.
-        let pd = unsafe { (*verbs).pd().clone() };
+        let (pd, device) = unsafe { ((*verbs).pd().clone(), (*verbs).device()) };
+        // SAFETY: The endpoint's device is registered; a kernel C call without further preconditions.
+        let takes_holes = unsafe { bindings::smbd_device_kernel_cap_flags(device) }
+            & u64::from(bindings::ib_kernel_cap_flags_IBK_SG_GAPS_REG)
+            != 0;
         let lists = Lists {
             all: KVec::with_capacity(max, GFP_KERNEL)?,
             free: KVec::with_capacity(max, GFP_KERNEL)?,
@@ -168,6 +181,7 @@ impl<O: Owner> MrPool<O> {
                 max,
                 pages,
                 charge,
+                takes_holes,
                 pd,
             }),
             GFP_KERNEL,
@@ -203,11 +217,7 @@ impl<O: Owner> MrPool<O> {
             return Err(ENOSPC);
         }
         let _nofs = NofsScope::enter();
-        // SAFETY: The endpoint's device is registered; a kernel C call without further preconditions.
-        let kind = if unsafe { bindings::smbd_device_kernel_cap_flags(self.verbs().device()) }
-            & u64::from(bindings::ib_kernel_cap_flags_IBK_SG_GAPS_REG)
-            != 0
-        {
+        let kind = if self.takes_holes {
             bindings::ib_mr_type_IB_MR_TYPE_SG_GAPS
         } else {
             bindings::ib_mr_type_IB_MR_TYPE_MEM_REG
@@ -224,6 +234,8 @@ impl<O: Owner> MrPool<O> {
             live: false,
             sg: KVVec::new(),
             charge: Charge::new(0),
+            parts: 0,
+            bounce: None,
             mapped: 0,
             direction: Direction::ToDevice,
         };
@@ -234,6 +246,7 @@ impl<O: Owner> MrPool<O> {
                 invalidated: AtomicFlag::new(false),
                 inv: Atomic::new(0),
                 gone: AtomicFlag::new(false),
+                copied: AtomicFlag::new(false),
                 list: Atomic::new(0),
                 charge: Charge::shared::<Mr>(),
                 waiters <- new_wait_queue!("smbdirect::Mr::waiters"),
@@ -322,7 +335,15 @@ impl<O: Owner> MrPool<O> {
         match unsafe { self.register_with(&mr, iter, pages, direction) } {
             Ok(()) => Ok(mr),
             Err(err) => {
-                let live = mr.hw.lock().as_ref().is_some_and(|hw| hw.live);
+                let live = match (*mr.hw.lock()).as_mut() {
+                    Some(hw) => {
+                        if !hw.live {
+                            hw.bounce = None;
+                        }
+                        hw.live
+                    }
+                    None => false,
+                };
                 // If the key may be valid, nobody uses the region any more; the caller ends the connection.
                 if !live {
                     self.put(mr);
@@ -365,11 +386,18 @@ impl<O: Owner> MrPool<O> {
         }
         // SAFETY: `nents` entries were filled.
         unsafe { bindings::smbd_sg_mark_end(table.sgl, table.nents) };
-        let nents = table.nents as i32;
+        hw.parts = table.nents as usize;
+        let parts = hw.sg.get_mut(..hw.parts).ok_or(EIO)?;
+        let holes = !self.takes_holes && has_holes(parts);
+        if holes {
+            // SAFETY: The list of the caller's `want` bytes, which ends with its last entry.
+            hw.bounce = Some(unsafe { Bounce::new(parts, want, direction)? });
+        }
+        mr.copied.store(holes, Relaxed);
+        let (list, nents) = hw.list();
         let device = self.verbs().device();
         // SAFETY: A filled list; the device is registered.
-        let mapped =
-            unsafe { bindings::smbd_dma_map_sg(device, table.sgl, nents, direction.raw()) };
+        let mapped = unsafe { bindings::smbd_dma_map_sg(device, list, nents, direction.raw()) };
         if mapped <= 0 {
             return Err(EIO);
         }
@@ -380,7 +408,7 @@ impl<O: Owner> MrPool<O> {
         let entries = unsafe {
             bindings::ib_map_mr_sg(
                 raw,
-                table.sgl,
+                list,
                 mapped,
                 core::ptr::null_mut(),
                 kernel::page::PAGE_SIZE as u32,
@@ -446,7 +474,7 @@ impl<O: Owner> MrPool<O> {
     }
 
     fn unmap(&self, hw: &mut Hardware) {
-        unmap(self.verbs().device(), hw);
+        hw.unmap(self.verbs().device());
     }
 
     /// The peer invalidated `key`. Returns whether it was one of ours that was valid. Softirq.
@@ -475,6 +503,7 @@ impl<O: Owner> MrPool<O> {
         hw.live = false;
         mr.key.store(0, Relaxed);
         self.unmap(hw);
+        hw.deliver();
         if hw.sg.len() > KEEP_SG {
             hw.sg = KVVec::new();
             mr.charge_list(hw);
@@ -531,7 +560,8 @@ impl<O: Owner> MrPool<O> {
             if let Some(mut hw) = mr.hw.lock().take() {
                 // SAFETY: No work request refers to it: the QP is gone.
                 unsafe { bindings::ib_dereg_mr_user(hw.mr.as_ptr(), core::ptr::null_mut()) };
-                unmap(device, &mut hw);
+                hw.unmap(device);
+                hw.deliver();
             }
             mr.key.store(0, Relaxed);
             mr.gone.store(true, Release);
@@ -541,13 +571,35 @@ impl<O: Owner> MrPool<O> {
     }
 }
 
-fn unmap(device: *mut bindings::ib_device, hw: &mut Hardware) {
-    if hw.mapped > 0 {
-        // SAFETY: Mapped with the same device, list and direction.
-        unsafe {
-            bindings::smbd_dma_unmap_sg(device, hw.sg.as_mut_ptr(), hw.mapped, hw.direction.raw())
+impl Hardware {
+    /// What is mapped: the bounce buffer's list, or the caller's.
+    fn list(&mut self) -> (*mut bindings::scatterlist, i32) {
+        match &mut self.bounce {
+            Some(bounce) => bounce.list(),
+            None => (self.sg.as_mut_ptr(), self.parts as i32),
+        }
+    }
+
+    fn unmap(&mut self, device: *mut bindings::ib_device) {
+        if self.mapped > 0 {
+            let (list, _) = self.list();
+            // SAFETY: Mapped with the same device, list and direction.
+            unsafe { bindings::smbd_dma_unmap_sg(device, list, self.mapped, self.direction.raw()) };
+            self.mapped = 0;
+        }
+    }
+
+    /// Gives the caller what is in the bounce buffer, if there is one and the peer may have written to it. The region was registered, and is not
+    /// mapped any more.
+    fn deliver(&mut self) {
+        let (Some(bounce), Some(parts)) = (self.bounce.take(), self.sg.get_mut(..self.parts))
+        else {
+            return;
         };
-        hw.mapped = 0;
+        if self.direction == Direction::FromDevice {
+            // SAFETY: Its list. The memory is the caller's until `deregister` returns or the region is a shell, as `register` demands.
+            unsafe { bounce.deliver(parts) };
+        }
     }
 }
 
@@ -573,6 +625,11 @@ impl Mr {
         }
         // SAFETY: The mutex is held.
         Some(unsafe { *self.remote.get() })
+    }
+
+    /// Whether the memory had holes, so that a copy of it is registered. Any context.
+    pub fn is_copy(&self) -> bool {
+        self.copied.load(Relaxed)
     }
 
     /// Waits until the region is a shell: its connection's QP is destroyed, its key dead and its mapping released. Sleeps, uninterruptibly; the

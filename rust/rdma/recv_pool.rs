@@ -126,6 +126,11 @@ impl<O: Owner> RecvPool<O> {
         unsafe { &*self.verbs }
     }
 
+    /// How many slots one step of growth adds, at most; at least 1.
+    pub fn slots_per_block(&self) -> usize {
+        self.per_block.get()
+    }
+
     /// Slots that exist.
     pub fn total(&self) -> usize {
         self.total.load(Relaxed) as usize

@@ -21,6 +21,7 @@
 const __LOG_PREFIX: &[u8] = b"smbdirect\0";
 
 pub mod addr;
+mod bounce;
 pub mod chunk;
 pub mod client;
 pub mod cm;

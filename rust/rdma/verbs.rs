@@ -490,7 +490,9 @@ impl<O: Owner> PinnedDrop for Verbs<O> {
 }
 
 /// Most send-queue entries that RDMA reads and writes may have ([`QueueSizes::rw`]).
-pub const MAX_RW_ENTRIES: u32 = 128;
+///
+/// With 64 sends, the margin and what draining needs, the send queue has 251 entries; providers round queues up to a power of two.
+pub const MAX_RW_ENTRIES: u32 = 120;
 
 /// Most SGEs asked for per send work request: enough to keep RDMA reads and writes of scattered pages short without making each entry of the
 /// send queue large.

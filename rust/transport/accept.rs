@@ -47,6 +47,12 @@ pub(super) fn negotiate_depths(params: &mut Params, peer_serves: u8, peer_issues
     }
 }
 
+/// Most registrations of a client at once: twice what the server can read at once, and as many again for those that a consumer loses; each takes two entries
+/// of the send queue, which is to stay below 256.
+pub(super) fn max_mrs(params: &Params) -> u32 {
+    (u32::from(params.responder_resources.max(1)) * 4).min(RW_ENTRIES / 2)
+}
+
 /// Queue sizes of a connection, within what the device can do.
 pub(super) fn queue_sizes(
     params: &Params,
@@ -54,11 +60,7 @@ pub(super) fn queue_sizes(
     port: u32,
     client: bool,
 ) -> QueueSizes {
-    let mrs = if client {
-        u32::from(params.responder_resources.max(1)) * 4
-    } else {
-        0
-    };
+    let mrs = if client { max_mrs(params) } else { 0 };
     QueueSizes {
         recv: u32::from(params.recv_credit_max) + 1,
         send: u32::from(SEND_SLOTS),

@@ -51,8 +51,11 @@ impl MrIo {
 
 impl Socket {
     /// Books a registration that the ABI layer has made.
-    pub(crate) fn registered(&self, bytes: u64) {
+    pub(crate) fn registered(&self, bytes: u64, copied: bool) {
         count(&self.stats.registrations);
+        if copied {
+            count(&self.stats.copied_registrations);
+        }
         count_n(&self.stats.registered_bytes, bytes);
     }
 

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    accept::SEND_SLOTS,
+    accept::{max_mrs, SEND_SLOTS},
     socket::{work_id, Role, Socket},
     state::{Established, NegotiateMessage, Segments, NEGOTIATE_MAX},
     WORK,
@@ -282,9 +282,7 @@ impl Socket {
         }
         params.max_frmr_depth = params.max_read_write_size / page;
         this.params.set(&params);
-        // Registrations: twice what the server can read at once, and as many again for those that a consumer loses.
-        let useful = usize::from(params.responder_resources.max(1)) * 2;
-        endpoint.make_mrs(ctx, 2, useful * 2, params.max_frmr_depth)?;
+        endpoint.make_mrs(ctx, 2, max_mrs(&params) as usize, params.max_frmr_depth)?;
         Self::establish(this, ctx, endpoint, &negotiated)?;
         this.set_deadline(0);
         this.status.advance(Event::Negotiated)?;
@@ -304,7 +302,10 @@ impl Socket {
         endpoint.make_recv(ctx, size, u16::try_from(max).map_err(|_| EINVAL)?)?;
         let pool = endpoint.recv().ok_or(ENOTCONN)?;
         let wanted = usize::from(negotiated.recv_credit_target()) + 1;
+        // Whole blocks: a part of one would cost a block's place.
+        let block = pool.slots_per_block();
         let target = wanted.min((INITIAL_RECV_BYTES / size).max(2));
+        let target = (target - target % block).max(target.min(block));
         while pool.total() < target {
             if pool.grow(ctx, target - pool.total()).is_err() {
                 break;

@@ -59,6 +59,8 @@ counters! {
     registrations,
     /// Bytes of memory registered for the peer to read or write.
     registered_bytes,
+    /// Registrations of memory with holes, which had to be copied.
+    copied_registrations,
     /// Keys that the peer invalidated.
     remote_invalidations,
     /// Wake-ups of readers.
