@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-# desc: a file of 2 GiB out and in, every page of it different
+# desc: a long file out and in, every page of it different (MIB=2048: 2 GiB)
 # modules: rust
-# param: DEV = rxe
-# param: MIB = 2048
+# param: DEV = rxe siw
+# param: MIB = 256 2048
 # deadline: 900
 # memory: 3584
 
