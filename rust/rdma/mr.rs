@@ -73,6 +73,9 @@ unsafe impl Send for Hardware {}
 pub struct Mr {
     #[pin]
     hw: Mutex<Option<Hardware>>,
+    /// Of a shell: what its owner has not collected yet.
+    #[pin]
+    left: Mutex<Option<Left>>,
     /// Current key, 0 while not registered.
     key: Atomic<u32>,
     /// The peer invalidated the current key.
@@ -242,6 +245,7 @@ impl<O: Owner> MrPool<O> {
         let mr = Arc::pin_init(
             pin_init!(Mr {
                 hw <- new_mutex!(Some(hw), "smbdirect::Mr::hw"),
+                left <- new_mutex!(None, "smbdirect::Mr::left"),
                 key: Atomic::new(0),
                 invalidated: AtomicFlag::new(false),
                 inv: Atomic::new(0),
@@ -308,8 +312,8 @@ impl<O: Owner> MrPool<O> {
     ///
     /// # Safety
     ///
-    /// `iter` is a valid iterator over kernel pages that stay allocated until [`deregister`](Self::deregister) of the result has returned or the region
-    /// has become a shell.
+    /// `iter` is a valid iterator over kernel pages that stay allocated until the peer cannot reach them: [`deregister`](Self::deregister) of the result, or after
+    /// its failure [`Mr::wait_gone`], has returned, or the region has become a shell and nobody calls these.
     pub unsafe fn register(
         &self,
         ctx: &ProcessCtx,
@@ -495,6 +499,7 @@ impl<O: Owner> MrPool<O> {
     pub fn deregister(&self, ctx: &ProcessCtx, mr: &Arc<Mr>) -> Result {
         let mut guard = mr.hw.lock();
         let Some(hw) = (*guard).as_mut() else {
+            mr.collect();
             return Ok(());
         };
         if hw.live && !mr.invalidated.load(Acquire) {
@@ -503,7 +508,10 @@ impl<O: Owner> MrPool<O> {
         hw.live = false;
         mr.key.store(0, Relaxed);
         self.unmap(hw);
-        hw.deliver();
+        if let Some(left) = hw.leave() {
+            left.deliver();
+            mr.charge_list(hw);
+        }
         if hw.sg.len() > KEEP_SG {
             hw.sg = KVVec::new();
             mr.charge_list(hw);
@@ -561,7 +569,9 @@ impl<O: Owner> MrPool<O> {
                 // SAFETY: No work request refers to it: the QP is gone.
                 unsafe { bindings::ib_dereg_mr_user(hw.mr.as_ptr(), core::ptr::null_mut()) };
                 hw.unmap(device);
-                hw.deliver();
+                if let Some(left) = hw.leave() {
+                    *mr.left.lock() = Some(left);
+                }
             }
             mr.key.store(0, Relaxed);
             mr.gone.store(true, Release);
@@ -589,16 +599,38 @@ impl Hardware {
         }
     }
 
-    /// Gives the caller what is in the bounce buffer, if there is one and the peer may have written to it. The region was registered, and is not
-    /// mapped any more.
-    fn deliver(&mut self) {
-        let (Some(bounce), Some(parts)) = (self.bounce.take(), self.sg.get_mut(..self.parts))
-        else {
-            return;
-        };
-        if self.direction == Direction::FromDevice {
-            // SAFETY: Its list. The memory is the caller's until `deregister` returns or the region is a shell, as `register` demands.
-            unsafe { bounce.deliver(parts) };
+    /// What is in the bounce buffer, if there is one and the peer may have written to it. The region was registered, and is not mapped any more.
+    fn leave(&mut self) -> Option<Left> {
+        let bounce = self.bounce.take()?;
+        if self.direction == Direction::ToDevice {
+            return None;
+        }
+        Some(Left {
+            bounce,
+            sg: core::mem::replace(&mut self.sg, KVVec::new()),
+            parts: self.parts,
+        })
+    }
+}
+
+/// What the peer wrote for the owner of a registration of memory with holes.
+///
+/// Only the owner's `deregister` delivers it: an owner may lose a registration and use its memory for something else.
+struct Left {
+    bounce: Bounce,
+    sg: KVVec<bindings::scatterlist>,
+    parts: usize,
+}
+
+// SAFETY: Plain memory, used by one thread at a time.
+unsafe impl Send for Left {}
+
+impl Left {
+    /// Copies it to where it belongs, for the owner of the registration. Sleeps.
+    fn deliver(mut self) {
+        if let Some(parts) = self.sg.get_mut(..self.parts) {
+            // SAFETY: Its list. The memory is the caller's until `deregister` returns, as `register` demands.
+            unsafe { self.bounce.deliver(parts) };
         }
     }
 }
@@ -627,17 +659,26 @@ impl Mr {
         Some(unsafe { *self.remote.get() })
     }
 
+    /// Gives the owner of a shell what the peer wrote before. Sleeps.
+    pub(crate) fn collect(&self) {
+        let left = self.left.lock().take();
+        if let Some(left) = left {
+            left.deliver();
+        }
+    }
+
     /// Whether the memory had holes, so that a copy of it is registered. Any context.
     pub fn is_copy(&self) -> bool {
         self.copied.load(Relaxed)
     }
 
-    /// Waits until the region is a shell: its connection's QP is destroyed, its key dead and its mapping released. Sleeps, uninterruptibly; the
-    /// caller must not hold a permit for the endpoint.
+    /// Waits, for the owner of the registration, until the region is a shell: its connection's QP is destroyed, its key dead and its mapping released. Sleeps,
+    /// uninterruptibly; the caller must not hold a permit for the endpoint.
     pub fn wait_gone(&self, ctx: &ProcessCtx) {
         self.waiters.wait(ctx, Mode::Uninterruptible, None, || {
             self.gone.load(Acquire).then_some(())
         });
+        self.collect();
     }
 }
 

@@ -148,7 +148,11 @@ void at_free_all(struct at *t);
 void at_fill(void *buf, size_t len, u32 seed);
 long at_differs(const void *buf, size_t len, u32 seed);
 
-enum at_iter_kind { AT_KVEC, AT_BVEC, AT_FOLIOQ, AT_XARRAY };
+/* AT_HOLES: a bvec whose pieces do not meet at page borders. */
+enum at_iter_kind { AT_KVEC, AT_BVEC, AT_FOLIOQ, AT_XARRAY, AT_HOLES };
+
+/* Bytes of a page that is one piece of AT_HOLES. */
+#define AT_HOLES_PART 3000
 
 /* Memory with an iterator of some kind over it; valid until the case ends. */
 struct at_region {

@@ -86,6 +86,23 @@ static void mr_iterators(struct at *t)
 			return;
 }
 
+/* Pieces that no registration without gaps can describe; netfs makes such iterators. */
+static void mr_holes(struct at *t)
+{
+	static const size_t len[] = { 3001, 4096, 6000, 100000 };
+	struct at_pair p;
+	int i;
+
+	if (!at_pair_open(t, &p, NULL))
+		return;
+	for (i = 0; i < ARRAY_SIZE(len); i++)
+		if (!one(t, &p, AT_HOLES, len[i], 0, true, true, i) ||
+		    !one(t, &p, AT_HOLES, len[i], 500, false, true, i + 10) ||
+		    !one(t, &p, AT_HOLES, len[i], 1, false, false, i + 20))
+			return;
+	at_echo(t, &p, 64);
+}
+
 /* As large as negotiated, several times over. */
 static void mr_largest(struct at *t)
 {
@@ -429,6 +446,7 @@ const struct at_case at_cases_mr[] = {
 	{ "mr_write_lengths", mr_write_lengths, 60 },
 	{ "mr_read_lengths", mr_read_lengths, 60 },
 	{ "mr_iterators", mr_iterators },
+	{ "mr_holes", mr_holes },
 	{ "mr_largest", mr_largest },
 	{ "mr_too_long", mr_too_long, 0, AT_MISUSE },
 	{ "mr_cycle", mr_cycle },

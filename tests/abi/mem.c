@@ -149,9 +149,20 @@ static int make_folioq(struct at_region *r)
 	return 0;
 }
 
+/* The bytes of page @i that belong to the region, @done of which came before it. */
+static size_t extent(const struct at_region *r, unsigned int i, size_t done, size_t *off)
+{
+	if (r->kind == AT_HOLES) {
+		*off = r->offset;
+		return min_t(size_t, AT_HOLES_PART, r->len - done);
+	}
+	*off = i ? 0 : r->offset;
+	return min_t(size_t, PAGE_SIZE - *off, r->len - done);
+}
+
 static int make_view(struct at_region *r)
 {
-	size_t left = r->len, off = r->offset;
+	size_t done = 0, off;
 	void *map;
 	unsigned int i;
 
@@ -164,14 +175,15 @@ static int make_view(struct at_region *r)
 		r->kvec.iov_len = r->len;
 		return 0;
 	case AT_BVEC:
+	case AT_HOLES:
 		r->bvec = kvcalloc(r->npages, sizeof(*r->bvec), GFP_KERNEL);
 		if (!r->bvec)
 			return -ENOMEM;
-		for (i = 0; i < r->npages; i++, off = 0) {
-			size_t part = min_t(size_t, PAGE_SIZE - off, left);
+		for (i = 0; i < r->npages; i++) {
+			size_t part = extent(r, i, done, &off);
 
 			bvec_set_page(&r->bvec[i], r->pages[i], part, off);
-			left -= part;
+			done += part;
 		}
 		return 0;
 	case AT_FOLIOQ:
@@ -199,7 +211,8 @@ struct at_region *at_region(struct at *t, enum at_iter_kind kind, size_t len,
 	r->kind = kind;
 	r->len = len;
 	r->offset = offset;
-	r->npages = DIV_ROUND_UP(offset + len, PAGE_SIZE);
+	r->npages = kind == AT_HOLES ? DIV_ROUND_UP(len, AT_HOLES_PART) :
+				       DIV_ROUND_UP(offset + len, PAGE_SIZE);
 	r->pages = kvcalloc(r->npages, sizeof(*r->pages), GFP_KERNEL);
 	for (i = 0; r->pages && i < r->npages; i++) {
 		r->pages[i] = alloc_page(GFP_KERNEL | __GFP_ZERO);
@@ -221,6 +234,7 @@ void at_region_iter(struct at_region *r, struct iov_iter *i, unsigned int dir)
 		iov_iter_kvec(i, dir, &r->kvec, 1, r->len);
 		break;
 	case AT_BVEC:
+	case AT_HOLES:
 		iov_iter_bvec(i, dir, r->bvec, r->npages, r->len);
 		break;
 	case AT_FOLIOQ:
@@ -234,11 +248,11 @@ void at_region_iter(struct at_region *r, struct iov_iter *i, unsigned int dir)
 
 void at_region_fill(struct at_region *r, u32 seed)
 {
-	size_t done = 0, off = r->offset;
+	size_t done = 0, off;
 	unsigned int i;
 
-	for (i = 0; i < r->npages; i++, off = 0) {
-		size_t part = min_t(size_t, PAGE_SIZE - off, r->len - done);
+	for (i = 0; i < r->npages; i++) {
+		size_t part = extent(r, i, done, &off);
 
 		fill_at(page_address(r->pages[i]) + off, part, done, seed);
 		done += part;
@@ -247,15 +261,19 @@ void at_region_fill(struct at_region *r, u32 seed)
 
 long at_region_differs(struct at_region *r, u32 seed)
 {
-	size_t done = 0, off = r->offset;
+	size_t done = 0, off;
 	unsigned int i;
 
-	for (i = 0; i < r->npages; i++, off = 0) {
-		size_t part = min_t(size_t, PAGE_SIZE - off, r->len - done);
-		long bad = differs_at(page_address(r->pages[i]) + off, part, done, seed);
+	for (i = 0; i < r->npages; i++) {
+		size_t part = extent(r, i, done, &off);
+		const u8 *page = page_address(r->pages[i]);
+		long bad = differs_at(page + off, part, done, seed);
 
 		if (bad >= 0)
 			return bad;
+		/* Nothing outside of the region is ever written. */
+		if ((off && page[off - 1]) || (off + part < PAGE_SIZE && page[off + part]))
+			return done;
 		done += part;
 	}
 	return -1;
