@@ -87,6 +87,12 @@ impl<'a> Device<'a> {
         unsafe { bindings::smbd_port_is_iwarp(self.as_ptr(), port) }
     }
 
+    /// Whether it is soft-iWARP (siw).
+    pub fn is_siw(&self) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { (*self.raw.as_ptr()).ops.driver_id == bindings::rdma_driver_id_RDMA_DRIVER_SIW }
+    }
+
     /// Whether the port speaks InfiniBand or RoCE.
     pub fn is_ib_or_roce(&self, port: u32) -> bool {
         // SAFETY: By the type invariant.

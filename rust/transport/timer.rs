@@ -22,7 +22,6 @@ use smbdirect_kext::{
     log::{class, Level},
     time::{jiffies, now_ms},
 };
-use smbdirect_rdma::device::Device;
 
 /// Time between two looks during the handshake, whose deadlines are moved, also forward; it is also how late the first keepalive can be.
 const HANDSHAKE_STEP_MS: u64 = 500;
@@ -58,11 +57,10 @@ impl Socket {
         }
     }
 
-    /// The connection exists, but the peer's first message has not come. Over iWARP it may be there all the same: see `Verbs::nudge`.
+    /// The connection exists, but the peer's first message has not come. With siw it may be there all the same: see `Verbs::nudge`.
     fn nudge(&self) {
         let Ok(endpoint) = self.enter() else { return };
-        let iwarp = |device: Device<'_>| device.is_iwarp(endpoint.cm().port());
-        if !endpoint.cm().device().is_some_and(iwarp) {
+        if !endpoint.cm().device().is_some_and(|device| device.is_siw()) {
             return;
         }
         match self.role() {
