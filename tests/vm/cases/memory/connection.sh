@@ -4,7 +4,7 @@
 # modules: rust/rust c/c
 # control: c/c
 # param: DEV = rxe
-# deadline: 300
+# deadline: 420
 # files: build/lab/hold/smbdirect_hold.ko
 #
 # Limits for one connection with the parameters of ksmbd and cifs, in KiB of
