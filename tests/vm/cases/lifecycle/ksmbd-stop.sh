@@ -16,7 +16,7 @@ run() {
 	share_mount /mnt cache=none
 	rdma_mounted /mnt || die 'the mount does not use RDMA'
 	traffic_start /mnt 200
-	for round in 1 2; do
+	for round in $(seq "${ROUNDS:-2}"); do
 		t0=$(now_ms)
 		ksmbd_stop || die 'ksmbd does not stop during I/O'
 		say "ok: ksmbd stopped in $(($(now_ms) - t0)) ms"
