@@ -27,12 +27,14 @@ no_connections() { [ "$(rdma resource show qp 2>/dev/null | grep -c 'type RC')" 
 #            pages. Free pages that wait on a CPU's list count as free; page
 #            tables and stacks of threads are left out
 #   slab     objects, as large as the allocator makes them
-#   slack    room in slabs that has no object now; not in total, for it depends on
-#            what was there before
+#   slack    room in slabs that has no object now, and objects of processes and files;
+#            not in total, for it depends on what was there before, and on the
+#            commands that measure
 #   device   the part of vmalloc that the RDMA driver has for its queues
 #   own      what smbdirect.ko says that it holds, in bytes (0 with the C module)
 kernel_memory() {
-	awk 'FILENAME ~ /vmallocinfo/ {
+	awk -v process='^(task_struct|signal_cache|sighand_cache|mm_struct|files_cache|fs_cache|cred|pid|pid_namespace|vm_area_struct|maple_node|anon_vma|anon_vma_chain|dentry|filp|names_cache|(proc_|shmem_|v9fs_|ovl_)?inode(_cache)?|p9_req_t|kmalloc-cg-.*)$' '
+	     FILENAME ~ /vmallocinfo/ {
 		if (/\[(rdma_rxe|siw)\]/ && match($0, / pages=[0-9]+/))
 			device += substr($0, RSTART + 7, RLENGTH - 7) * 4
 		next
@@ -40,7 +42,7 @@ kernel_memory() {
 	     FILENAME ~ /zoneinfo/ { if ($1 == "count:") pcp += $2 * 4; next }
 	     FILENAME ~ /slabinfo/ {
 		if ($7 == ":")
-			slack += $15 * $6 * 4 - $2 * $4 / 1024
+			slack += $15 * $6 * 4 - ($1 ~ process ? 0 : $2 * $4 / 1024)
 		next
 	     }
 	     { v[$1] = $2 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # desc: memory per connection as the module counts it, and that it counts right
 # param: DEV = rxe siw
-# deadline: 150
+# deadline: 240
 # files: build/lab/hold/smbdirect_hold.ko
 #
 # Both ends are in one guest, so the difference of what the kernel holds is that of
