@@ -7,9 +7,9 @@
 STATE is rewritten after every round: `ok N errors N early N wrong N longest MS`.
 Errors are what a user may see when a server goes away; wrong bytes never are.
 `early` is between them: the file seemed to end too early, and when opened once
-more it was all there. (cifs takes the EAGAIN of a lost connection for the end
-of the file when it has not yet heard of the file's size: smb2_readv_callback()
-compares with the remote size before it looks at the error.)
+more it was all there. A transport cannot make a read succeed with nothing, but
+cifs may (smb2_readv_callback() looks at the sizes before the error); which case
+it is has not been found out. It counts as an error here, not as wrong bytes.
 Ends when STATE.stop exists, or after SECONDS (300)."""
 
 import os
