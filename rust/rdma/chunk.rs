@@ -2,7 +2,7 @@
 
 //! DMA-mapped memory, cut into slots.
 
-use crate::memory::Charge;
+use crate::memory::{rounded, Charge};
 use core::ptr::NonNull;
 use kernel::prelude::*;
 use smbdirect_kext::bindings;
@@ -31,15 +31,90 @@ impl Direction {
     }
 }
 
-/// Physically contiguous pages, mapped for one device once, for their life.
+/// One cache line, to have memory aligned to.
+#[derive(Clone)]
+#[repr(C, align(64))]
+struct Line([u8; ALIGN]);
+
+/// Physically contiguous memory.
+enum Memory {
+    /// Less than half a page, of a kmalloc cache.
+    Small(KVec<Line>),
+    /// `1 << order` pages.
+    Pages { start: NonNull<u8>, order: u32 },
+}
+
+impl Memory {
+    /// Zeroed memory for at least one and at most `wanted` slots of `stride` bytes, of at most `1 << max_order` pages.
+    fn new(stride: usize, wanted: usize, max_order: u32) -> Result<Self> {
+        let page = kernel::page::PAGE_SIZE;
+        let bytes = stride.saturating_mul(wanted.max(1));
+        if bytes <= page / 2 {
+            let lines = KVec::from_elem(Line([0; ALIGN]), bytes.div_ceil(ALIGN), GFP_KERNEL)?;
+            return Ok(Self::Small(lines));
+        }
+        let mut order = 0u32;
+        while (page << order) < bytes && order < max_order {
+            order += 1;
+        }
+        while (page << order) < stride {
+            order += 1;
+        }
+        // Larger blocks are a luxury: without direct reclaim, then the smallest that holds a slot, with it.
+        loop {
+            let smallest = order == 0 || (page << (order - 1)) < stride;
+            let gfp = if smallest {
+                bindings::GFP_KERNEL
+            } else {
+                bindings::GFP_KERNEL | NORETRY | bindings::__GFP_NOWARN
+            };
+            // SAFETY: Allocation has no preconditions.
+            let start = unsafe { bindings::get_free_pages_noprof(gfp, order) } as *mut u8;
+            match NonNull::new(start) {
+                Some(start) => {
+                    // SAFETY: That long; zeroing keeps stale kernel memory from ever reaching a peer.
+                    unsafe { core::ptr::write_bytes(start.as_ptr(), 0, page << order) };
+                    return Ok(Self::Pages { start, order });
+                }
+                None if smallest => return Err(ENOMEM),
+                None => order -= 1,
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Small(lines) => lines.len() * ALIGN,
+            Self::Pages { order, .. } => kernel::page::PAGE_SIZE << order,
+        }
+    }
+
+    fn start(&mut self) -> NonNull<u8> {
+        match self {
+            Self::Small(lines) => NonNull::from(&mut **lines).cast(),
+            Self::Pages { start, .. } => *start,
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if let Self::Pages { start, order } = self {
+            // SAFETY: Allocated with this order, dropped once.
+            unsafe { bindings::free_pages(start.as_ptr() as usize, *order) };
+        }
+    }
+}
+
+/// Physically contiguous memory, mapped for one device once, for its life.
 ///
 /// # Invariants
 ///
-/// `memory` is an allocation of `1 << order` pages, mapped at `dma`; `device` outlives the chunk (its owner frees chunks before it lets go of
-/// the cm_id that pins the device).
+/// `start` is that of `memory`, which is mapped at `dma` and at least `slots * stride` bytes long; `device` outlives the chunk (its owner frees chunks before
+/// it lets go of the cm_id that pins the device).
 pub(crate) struct Chunk {
-    memory: NonNull<u8>,
-    order: u32,
+    memory: Memory,
+    start: NonNull<u8>,
     dma: u64,
     stride: usize,
     slots: usize,
@@ -80,53 +155,27 @@ impl Chunk {
         direction: Direction,
     ) -> Result<Self> {
         let stride = stride(size);
-        let page = kernel::page::PAGE_SIZE;
-        let mut order = 0u32;
-        while (page << order) < stride.saturating_mul(wanted) && order < max_order {
-            order += 1;
-        }
-        while (page << order) < stride {
-            order += 1;
-        }
-        // Larger blocks are a luxury: without direct reclaim, then the smallest that holds a slot, with it.
-        let (memory, order) = loop {
-            let smallest = order == 0 || (page << (order - 1)) < stride;
-            let gfp = if smallest {
-                bindings::GFP_KERNEL
-            } else {
-                bindings::GFP_KERNEL | NORETRY | bindings::__GFP_NOWARN
-            };
-            // SAFETY: Allocation has no preconditions.
-            let memory = unsafe { bindings::get_free_pages_noprof(gfp, order) } as *mut u8;
-            match NonNull::new(memory) {
-                Some(memory) => break (memory, order),
-                None if smallest => return Err(ENOMEM),
-                None => order -= 1,
-            }
-        };
-        let bytes = page << order;
-        // SAFETY: The memory is `bytes` long; zeroing keeps stale kernel memory from ever reaching a peer.
-        unsafe { core::ptr::write_bytes(memory.as_ptr(), 0, bytes) };
+        let mut memory = Memory::new(stride, wanted, max_order)?;
+        let (start, bytes) = (memory.start(), memory.len());
         // SAFETY: The memory belongs to us; the device is valid by the safety requirement.
         let dma = unsafe {
-            bindings::smbd_dma_map_single(device, memory.as_ptr().cast(), bytes, direction.raw())
+            bindings::smbd_dma_map_single(device, start.as_ptr().cast(), bytes, direction.raw())
         };
         // SAFETY: As above.
         if unsafe { bindings::smbd_dma_mapping_error(device, dma) } != 0 {
-            // SAFETY: Allocated above with this order, not mapped.
-            unsafe { bindings::free_pages(memory.as_ptr() as usize, order) };
             return Err(EIO);
         }
+        let slots = bytes.checked_div(stride).unwrap_or(1).max(1);
         // INVARIANT: Allocated and mapped above.
         Ok(Self {
             memory,
-            order,
+            start,
             dma,
             stride,
-            slots: slots_in(order, stride).min(wanted.max(1)),
+            slots: slots.min(wanted.max(1)),
             device,
             direction,
-            charge: Charge::new(bytes),
+            charge: Charge::new(rounded(bytes)),
         })
     }
 
@@ -144,7 +193,7 @@ impl Chunk {
     pub(crate) fn slot(&self, index: usize) -> *mut u8 {
         debug_assert!(index < self.slots);
         // SAFETY: In bounds of the allocation, as `slots * stride` fits in it.
-        unsafe { self.memory.as_ptr().add(index * self.stride) }
+        unsafe { self.start.as_ptr().add(index * self.stride) }
     }
 
     /// Bus address of slot `index`.
@@ -183,11 +232,14 @@ impl Chunk {
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        let bytes = kernel::page::PAGE_SIZE << self.order;
-        // SAFETY: By the type invariants: mapped once, unmapped here, then freed with the order it was allocated with.
+        // SAFETY: By the type invariants: mapped once, unmapped here, before the memory is freed.
         unsafe {
-            bindings::smbd_dma_unmap_single(self.device, self.dma, bytes, self.direction.raw());
-            bindings::free_pages(self.memory.as_ptr() as usize, self.order);
+            bindings::smbd_dma_unmap_single(
+                self.device,
+                self.dma,
+                self.memory.len(),
+                self.direction.raw(),
+            );
         }
     }
 }
