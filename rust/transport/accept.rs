@@ -14,7 +14,10 @@ use super::{
 };
 use kernel::{
     prelude::*,
-    sync::{atomic::Relaxed, Arc, ArcBorrow},
+    sync::{
+        atomic::{Acquire, Relaxed},
+        Arc, ArcBorrow,
+    },
     time::Jiffies,
 };
 use smbdirect_core::lifecycle::{Event, Status};
@@ -89,6 +92,10 @@ impl Socket {
         let (Some(listener), Some(device)) = (this.listener.as_ref(), request.device()) else {
             return;
         };
+        let source = request.peer_addr().map(|addr| addr.source());
+        if listener.is_full(source) {
+            return refuse("too many connections are in the handshake");
+        }
         let mut params = this.params.get();
         if Self::check_device(&params, device, request.port()).is_err() {
             return refuse("the device cannot do what the port asks for");
@@ -189,8 +196,14 @@ impl Socket {
             if let Some((child, more)) = listener.take_ready() {
                 match Self::answer(child.as_arc_borrow(), ctx) {
                     Ok(()) => return Ok((child, !more)),
-                    // It failed meanwhile; its own teardown runs.
-                    Err(_) => continue,
+                    Err(error) => {
+                        // It failed meanwhile. Nobody else waits for the end of its teardown any more.
+                        Self::fail(child.as_arc_borrow(), error);
+                        child.events.wait(ctx, Mode::Uninterruptible, None, || {
+                            child.torn_down.load(Acquire).then_some(())
+                        });
+                        continue;
+                    }
                 }
             }
             if timeout == 0 {

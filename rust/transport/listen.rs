@@ -17,7 +17,7 @@ use smbdirect_kext::{
     time::now_ms,
     wait::{Mode, WaitQueue},
 };
-use smbdirect_rdma::memory::Charge;
+use smbdirect_rdma::{addr::Host, memory::Charge};
 
 /// Most connections in the handshake, over all sources.
 const MAX_HALF_OPEN: usize = 128;
@@ -78,6 +78,13 @@ impl Children {
             .find(|child| core::ptr::eq(&*child.socket, socket))
     }
 
+    /// Whether there are too many children in all, or from one source.
+    fn full_for(&self, source: Option<Host>) -> bool {
+        let same = |c: &&Child| c.socket.peer_host() == source;
+        self.list.len() >= MAX_CHILDREN
+            || self.list.iter().filter(same).count() >= MAX_CHILDREN_PER_HOST
+    }
+
     /// Whether the backlog has a free place.
     fn has_place(&self) -> bool {
         let taken = |c: &&Child| matches!(c.stage, Stage::Admitted | Stage::Ready) && c.alive();
@@ -131,6 +138,11 @@ impl Listener {
         self.waiters.wake_all();
     }
 
+    /// Whether nobody from there can enter now, so that nothing need be made for a newcomer.
+    pub(super) fn is_full(&self, source: Option<Host>) -> bool {
+        self.children.lock().full_for(source)
+    }
+
     /// Enters a child. `-EBUSY` if there is no room for it, `-ESHUTDOWN` if the listener has ended.
     ///
     /// When the half-open ones are too many, one of them goes: of the newcomer's own host if that has reached its limit, else of the host that has the
@@ -169,12 +181,10 @@ impl Listener {
     fn admit(children: &Children, newcomer: &Socket) -> Admission {
         let list = &children.list;
         let host = newcomer.peer_host();
-        let of = |host| move |c: &&Child| c.socket.peer_host() == host;
-        if list.len() >= MAX_CHILDREN
-            || list.iter().filter(of(host)).count() >= MAX_CHILDREN_PER_HOST
-        {
+        if children.full_for(host) {
             return Admission::Refuse;
         }
+        let of = |host| move |c: &&Child| c.socket.peer_host() == host;
         let half_open = || list.iter().filter(|c| c.half_open());
         let count = |host| half_open().filter(of(host)).count();
         let crowd = if count(host) >= MAX_HALF_OPEN_PER_HOST {

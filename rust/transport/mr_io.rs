@@ -72,6 +72,8 @@ impl Socket {
             ),
             RegisterError::Interrupted => {}
             RegisterError::Failed(error) if error == ENOTCONN => {}
+            // Nothing was posted, and the caller tries again.
+            RegisterError::Failed(error) if error == ENOMEM => {}
             RegisterError::Failed(error) => {
                 this.log(
                     Level::Err,

@@ -36,7 +36,8 @@ impl Socket {
     /// the peer. Returns when all of it is done and nothing refers to `local` any more. Sleeps.
     ///
     /// Any number of descriptors is worked off in slices within the queue's means; their sum may exceed the length, trailing and zero-length ones are
-    /// passed over. `-EINVAL` if they are malformed or too short; nothing is transferred then. `-ERESTARTSYS` before the first slice only.
+    /// passed over. `-EINVAL` if they are malformed or too short; nothing is transferred then. `-ERESTARTSYS` if a signal came while others had
+    /// the queue's means and nothing of this transfer was under way.
     pub(crate) fn rdma_transfer(
         this: ArcBorrow<'_, Self>,
         ctx: &ProcessCtx,
@@ -109,7 +110,7 @@ impl Socket {
         let mut transfers = transfers.peekable();
         let mut flying: [Option<Arc<Batch<Socket>>>; IN_FLIGHT] = [const { None }; IN_FLIGHT];
         let (mut oldest, mut count) = (0, 0);
-        let until = now_ms()
+        let mut until = now_ms()
             .saturating_add(PATIENCE_MS)
             .saturating_add((local.len() as u64).saturating_mul(1000) / MIN_RATE);
         let mut result: Result = Ok(());
@@ -125,7 +126,12 @@ impl Socket {
                         count += 1;
                     }
                     Ok(None) if count > 0 => reap = true,
-                    Ok(None) => result = rw.wait_budget(ctx, alive),
+                    Ok(None) => {
+                        // Others have the budget, and deadlines of their own.
+                        let since = now_ms();
+                        result = rw.wait_budget(ctx, alive);
+                        until = until.saturating_add(now_ms().saturating_sub(since));
+                    }
                     Err(error) => result = Err(error),
                 }
                 if more && !alive() {

@@ -44,7 +44,7 @@ pub(crate) use socket::Socket;
 
 use smbdirect_kext::work::QueueSlot;
 
-/// Runs negotiation, pool growth and timers of all sockets. Items sleep for memory at most, never for a peer.
+/// Runs negotiation, pool growth and timers of all sockets. Items sleep for memory and, half a second at most, until an error response has left.
 pub(crate) static WORK: QueueSlot = QueueSlot::new();
 /// Runs teardown.
 pub(crate) static CLEANUP: QueueSlot = QueueSlot::new();
