@@ -44,7 +44,8 @@ impl Files {
     }
 }
 
-fn snapshot() -> Result<KVec<Arc<Socket>>> {
+/// All sockets that have not ended; `past` gets the sum of those that have at that moment.
+fn snapshot(past: &Stats) -> Result<KVec<Arc<Socket>>> {
     let mut copy = KVec::new();
     loop {
         let wanted = crate::SOCKETS.lock().len();
@@ -56,13 +57,18 @@ fn snapshot() -> Result<KVec<Arc<Socket>>> {
         for socket in sockets.iter() {
             let _ = copy.push_within_capacity(socket.clone());
         }
+        past.absorb(&PAST);
         return Ok(copy);
     }
 }
 
 impl Writer for Connections {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, socket) in snapshot().map_err(|_| fmt::Error)?.iter().enumerate() {
+        for (number, socket) in snapshot(&Stats::new())
+            .map_err(|_| fmt::Error)?
+            .iter()
+            .enumerate()
+        {
             describe(f, number, socket)?;
         }
         Ok(())
@@ -133,8 +139,7 @@ fn kind(socket: &Socket) -> usize {
 impl Writer for Totals {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sum = Stats::new();
-        sum.absorb(&PAST);
-        let sockets = snapshot().map_err(|_| fmt::Error)?;
+        let sockets = snapshot(&sum).map_err(|_| fmt::Error)?;
         let mut connected = 0;
         let mut kinds = [(0i64, 0usize); KINDS.len()];
         for socket in sockets.iter() {

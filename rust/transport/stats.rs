@@ -71,10 +71,10 @@ counters! {
     recv_buffers_returned,
 }
 
-/// Sum over all sockets that are gone.
+/// Sum over all sockets that have ended; changed with the lock of the list of sockets held, so that each is either in the list or in here.
 pub(crate) static PAST: Stats = Stats::new();
 
-/// The counters of a socket; its end is booked when they are dropped.
+/// The counters of a socket.
 pub(crate) struct SocketStats(Stats, Charge);
 
 impl SocketStats {
@@ -100,7 +100,6 @@ impl core::ops::Deref for SocketStats {
 
 impl Drop for SocketStats {
     fn drop(&mut self) {
-        PAST.absorb(&self.0);
         LIVE.add(-1, Relaxed);
     }
 }

@@ -5,6 +5,7 @@
 
 use super::{
     socket::{work_id, Role, Socket},
+    stats::PAST,
     CLEANUP,
 };
 use kernel::{
@@ -98,6 +99,7 @@ impl Socket {
         }
         let gone = {
             let mut sockets = crate::SOCKETS.lock();
+            PAST.absorb(&this.stats);
             let at = sockets.iter().position(|s| Arc::ptr_eq(s, this));
             at.and_then(|at| sockets.remove(at).ok())
         };
