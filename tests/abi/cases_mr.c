@@ -35,6 +35,8 @@ static bool one(struct at *t, struct at_pair *p, enum at_iter_kind kind, size_t 
 
 	if (!r)
 		return false;
+	if (read)
+		at_region_fill(r, seed);	/* a registration may be of a copy */
 	m = at_mr(t, p->cli, r, !read, invalidate);
 	if (!m || !transfer(t, p, r, m, read, seed) || !at_mr_drop(t, m))
 		return false;

@@ -75,11 +75,15 @@ static int read_all(struct smbdirect_socket *sc, void *data, size_t len)
 {
 	struct kvec part = { .iov_base = data, .iov_len = len };
 	struct msghdr msg = {};
+	unsigned long end = jiffies + 120 * HZ;
 
 	iov_iter_kvec(&msg.msg_iter, ITER_DEST, &part, 1, len);
 	while (msg_data_left(&msg)) {
 		int ret = smbdirect_connection_recvmsg(sc, &msg, 0);
 
+		/* A client's reader comes back now and then: busy machines are slow. */
+		if (ret == -EAGAIN && time_before(jiffies, end))
+			continue;
 		if (ret <= 0)
 			return ret ?: -ECONNRESET;
 	}
