@@ -149,7 +149,9 @@ class Session:
                         continue
                     words = text(line).split()
                     if words[:1] != ["lab:"]:
-                        self.judges[m.name].line(line)
+                        # What a guest says while it powers off belongs to no case.
+                        if m.name not in off:
+                            self.judges[m.name].line(line)
                     elif words[1] == "ready":
                         ready.add(m.name)
                         off.discard(m.name)
