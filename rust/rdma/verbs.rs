@@ -150,8 +150,9 @@ pub struct Verbs<O: Owner> {
     /// Everything up to here has finished; a copy of the ledger's, to be read without its lock.
     finished: Atomic<u32>,
     sizes: QueueSizes,
+    /// A nudge is posted, or about to be.
     nudged: AtomicFlag,
-    /// Written and posted by whoever sets `nudged`.
+    /// Written and posted by whoever sets `nudged`, which its completion clears.
     nudge: UnsafeCell<Nudge<O>>,
     charge: Charge,
 }
@@ -419,7 +420,7 @@ impl<O: Owner> Verbs<O> {
     }
 
     /// Makes the peer's adapter, or ours, look at the connection: posts an RDMA read (or write) of no bytes, which needs no valid key (RFC 5040) and which no
-    /// software sees. Once per connection; any context.
+    /// software sees. One at a time; any context.
     ///
     /// For siw: its passive side can miss that the first message has come, because it sends the reply of the MPA handshake before it listens to the socket. The
     /// message then stays there until anything else arrives: the read's response, or the peer's write.
@@ -428,7 +429,7 @@ impl<O: Owner> Verbs<O> {
             return;
         }
         let nudge = self.nudge.get();
-        // SAFETY: The flag was clear, so nobody else has used or uses the cell; it lives in `self`, which outlives the QP.
+        // SAFETY: The flag was clear, so nobody else uses the cell, and the hardware does not; it lives in `self`, which outlives the QP.
         let posted = unsafe {
             (*nudge).verbs = self;
             (*nudge).sge.lkey = self.lkey();
@@ -451,8 +452,9 @@ impl<O: Owner> Verbs<O> {
                 |_| {},
             )
         };
-        // A refusal leaves things as they are: the handshake has a deadline.
-        drop(posted);
+        if posted.is_err_and(|refused| refused.posted == 0) {
+            self.nudged.store(false, Release);
+        }
     }
 
     /// Moves the QP to the error state, so that everything posted flushes. Sleeps.
@@ -532,8 +534,9 @@ unsafe fn nudge_done<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
         (&*(*nudge).verbs, (*ticket).seq)
     };
     verbs.finish(seq);
-    if let Err(error) = wc_result(wc) {
-        verbs.fault(Fault::Transfer(error));
+    match wc_result(wc) {
+        Ok(()) => verbs.nudged.store(false, Release),
+        Err(error) => verbs.fault(Fault::Transfer(error)),
     }
 }
 

@@ -101,6 +101,8 @@ pub(crate) struct State {
     pub(crate) message_seen: bool,
     /// The CM says that the connection is established.
     pub(crate) established: bool,
+    /// A tick has seen it established without the peer's first message.
+    pub(crate) silent: bool,
     /// When the current phase times out, in milliseconds; 0 = never.
     pub(crate) deadline: u64,
     /// After negotiation.
@@ -114,6 +116,7 @@ impl State {
             message: None,
             message_seen: false,
             established: false,
+            silent: false,
             deadline: 0,
             link: None,
         }

@@ -83,7 +83,10 @@ impl Socket {
                 if now >= deadline {
                     dead = Some(this.handshake_phase(&state));
                 }
-                nudge = state.established && !state.message_seen;
+                // Not in the first moments, in which an honest message may be on its way.
+                let silent = state.established && !state.message_seen;
+                nudge = silent && state.silent;
+                state.silent = silent;
                 next = deadline.min(now.saturating_add(HANDSHAKE_STEP_MS));
             } else if let Some(link) = state.link.as_mut() {
                 let (began, len) = link.began;
