@@ -3,7 +3,7 @@
 //! DMA-mapped memory, cut into slots.
 
 use crate::memory::{rounded, Charge};
-use core::ptr::NonNull;
+use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::prelude::*;
 use smbdirect_kext::bindings;
 
@@ -135,10 +135,34 @@ pub(crate) fn stride(size: usize) -> usize {
 
 /// How many slots at `stride` a chunk of `1 << order` pages has; at least 1.
 pub(crate) fn slots_in(order: u32, stride: usize) -> usize {
-    (kernel::page::PAGE_SIZE << order)
-        .checked_div(stride)
-        .unwrap_or(1)
-        .max(1)
+    slots_of(kernel::page::PAGE_SIZE << order, stride)
+}
+
+fn slots_of(bytes: usize, stride: usize) -> usize {
+    bytes.checked_div(stride).unwrap_or(1).max(1)
+}
+
+/// One allocation of slots, each with its bookkeeping `M`.
+pub(crate) struct Block<M> {
+    pub(crate) memory: Chunk,
+    pub(crate) metas: KVec<UnsafeCell<M>>,
+    charge: Charge,
+}
+
+impl<M> Block<M> {
+    pub(crate) fn new(memory: Chunk, metas: KVec<UnsafeCell<M>>) -> Self {
+        let charge = Charge::array::<M>(metas.len());
+        Self {
+            memory,
+            metas,
+            charge,
+        }
+    }
+
+    /// Bytes of memory that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.memory.memory() + self.charge.bytes()
+    }
 }
 
 impl Chunk {
@@ -165,7 +189,7 @@ impl Chunk {
         if unsafe { bindings::smbd_dma_mapping_error(device, dma) } != 0 {
             return Err(EIO);
         }
-        let slots = bytes.checked_div(stride).unwrap_or(1).max(1);
+        let slots = slots_of(bytes, stride);
         // INVARIANT: Allocated and mapped above.
         Ok(Self {
             memory,

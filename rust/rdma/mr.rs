@@ -9,6 +9,7 @@ use crate::{
     bounce::{has_holes, Bounce},
     chunk::Direction,
     cqe::{set_cqe, set_invalidate, wc_result, Ticket},
+    device::Device,
     endpoint::{Fault, Owner},
     memory::{rounded, Charge},
     verbs::{Pd, Signal, Verbs},
@@ -164,10 +165,9 @@ impl<O: Owner> MrPool<O> {
     ) -> Result<Pin<KBox<Self>>> {
         // SAFETY: By the safety requirement.
         let (pd, device) = unsafe { ((*verbs).pd().clone(), (*verbs).device()) };
-        // SAFETY: The endpoint's device is registered; a kernel C call without further preconditions.
-        let takes_holes = unsafe { bindings::smbd_device_kernel_cap_flags(device) }
-            & u64::from(bindings::ib_kernel_cap_flags_IBK_SG_GAPS_REG)
-            != 0;
+        let device = NonNull::new(device).ok_or(EINVAL)?;
+        // SAFETY: The endpoint's device is registered, and pinned by its cm_id.
+        let takes_holes = unsafe { Device::from_raw(device) }.supports_sg_gaps();
         let lists = Lists {
             all: KVec::with_capacity(max, GFP_KERNEL)?,
             free: KVec::with_capacity(max, GFP_KERNEL)?,

@@ -3,7 +3,7 @@
 //! Receive slots: DMA-mapped once, posted in chains, handed over when the hardware has filled them.
 
 use crate::{
-    chunk::{Chunk, Direction},
+    chunk::{self, Chunk, Direction},
     cqe::{wc_cqe, wc_result, WcError},
     endpoint::{Fault, Owner},
     memory::Charge,
@@ -42,11 +42,7 @@ struct Meta<O: Owner> {
     index: u16,
 }
 
-struct Block<O: Owner> {
-    memory: Chunk,
-    metas: KVec<UnsafeCell<Meta<O>>>,
-    charge: Charge,
-}
+type Block<O> = chunk::Block<Meta<O>>;
 
 /// The receive slots of a connection.
 ///
@@ -139,10 +135,7 @@ impl<O: Owner> RecvPool<O> {
     /// Bytes of memory that the pool holds.
     pub(crate) fn memory(&self) -> usize {
         let blocks = self.blocks.iter().filter_map(|b| b.as_ref());
-        self.charge.bytes()
-            + blocks
-                .map(|b| b.memory.memory() + b.charge.bytes())
-                .sum::<usize>()
+        self.charge.bytes() + blocks.map(Block::bytes).sum::<usize>()
     }
 
     /// Whether the pool may still grow.
@@ -194,11 +187,7 @@ impl<O: Owner> RecvPool<O> {
                 GFP_KERNEL,
             )?;
         }
-        place.populate(Block {
-            memory,
-            metas,
-            charge: Charge::array::<Meta<O>>(slots),
-        });
+        place.populate(Block::new(memory, metas));
         *used += 1;
         self.total.add(slots as i32, Relaxed);
         Ok(slots)

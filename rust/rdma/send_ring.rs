@@ -3,7 +3,7 @@
 //! Send slots: DMA-mapped buffers that messages are copied into, recycled in the order of the send queue.
 
 use crate::{
-    chunk::{Chunk, Direction},
+    chunk::{self, Chunk, Direction},
     cqe::{set_cqe, set_invalidate, wc_result, Ticket},
     endpoint::{Fault, Owner},
     memory::Charge,
@@ -36,12 +36,7 @@ struct Meta<O: Owner> {
     parked: bool,
 }
 
-/// One allocation of slots.
-struct Block<O: Owner> {
-    memory: Chunk,
-    metas: KVec<UnsafeCell<Meta<O>>>,
-    charge: Charge,
-}
+type Block<O> = chunk::Block<Meta<O>>;
 
 /// Lists of slots by index.
 struct Lists {
@@ -182,11 +177,7 @@ impl<O: Owner> SendRing<O> {
             )?;
         }
         let block = self.blocks.get(number).ok_or(ENOSPC)?;
-        block.populate(Block {
-            memory,
-            metas,
-            charge: Charge::array::<Meta<O>>(slots),
-        });
+        block.populate(Block::new(memory, metas));
         let mut lists = self.lists.lock();
         for i in (0..slots).rev() {
             let index = base + i as u16;
@@ -285,10 +276,7 @@ impl<O: Owner> SendRing<O> {
     /// Bytes of memory that the ring holds.
     pub(crate) fn memory(&self) -> usize {
         let blocks = self.blocks.iter().filter_map(|b| b.as_ref());
-        self.charge.bytes()
-            + blocks
-                .map(|b| b.memory.memory() + b.charge.bytes())
-                .sum::<usize>()
+        self.charge.bytes() + blocks.map(Block::bytes).sum::<usize>()
     }
 
     /// Whether the ring may still grow.
