@@ -101,6 +101,13 @@ impl Children {
     }
 }
 
+/// Has a child looked at again. Without the lock of the list.
+fn kick(child: Option<Arc<Socket>>) {
+    if let Some(child) = child {
+        Socket::kick(child.as_arc_borrow());
+    }
+}
+
 /// The children of a listening socket.
 #[pin_data]
 pub(crate) struct Listener {
@@ -228,9 +235,7 @@ impl Listener {
             // Several places may have become free while only one was kicked.
             (stage == Stage::Admitted, children.next_in_line())
         };
-        if let Some(next) = next {
-            Socket::kick(next.as_arc_borrow());
-        }
+        kick(next);
         admitted
     }
 
@@ -251,9 +256,7 @@ impl Listener {
             let more = children.list.iter().any(Child::acceptable);
             (child.socket, more, children.next_in_line())
         };
-        if let Some(next) = next {
-            Socket::kick(next.as_arc_borrow());
-        }
+        kick(next);
         Some((socket, more))
     }
 
@@ -273,9 +276,7 @@ impl Listener {
             (gone, children.next_in_line())
         };
         drop(gone);
-        if let Some(next) = next {
-            Socket::kick(next.as_arc_borrow());
-        }
+        kick(next);
         self.waiters.wake_all();
     }
 

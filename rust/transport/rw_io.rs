@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    send::allowed_ms,
     socket::Socket,
     stats::{count, count_n},
 };
@@ -25,11 +26,9 @@ use smbdirect_rdma::{
 
 /// Batches of one transfer in flight at once.
 const IN_FLIGHT: usize = 4;
-/// A transfer that takes longer than this, plus its length at [`MIN_RATE`], fails the connection: the peer's hardware acknowledges, no software of it is
+/// A transfer that takes longer than this, plus its length at the slowest rate (see [`allowed_ms`]), fails the connection: the peer's hardware acknowledges, no software of it is
 /// in the way.
 const PATIENCE_MS: u64 = 60_000;
-/// Bytes per second.
-const MIN_RATE: u64 = 64 * 1024;
 
 impl Socket {
     /// Moves `local` to (`ToDevice`) or from (`FromDevice`) the peer's memory that `descriptors` names: an array of MS-SMBD buffer descriptors as it came from
@@ -112,7 +111,7 @@ impl Socket {
         let (mut oldest, mut count) = (0, 0);
         let mut until = now_ms()
             .saturating_add(PATIENCE_MS)
-            .saturating_add((local.len() as u64).saturating_mul(1000) / MIN_RATE);
+            .saturating_add(allowed_ms(local.len() as u64));
         let mut result: Result = Ok(());
         loop {
             let more = result.is_ok() && transfers.peek().is_some();

@@ -64,6 +64,16 @@ struct Pace {
     bytes: u64,
 }
 
+impl Pace {
+    /// Of a message of `bytes` that begins now.
+    fn new(bytes: u32) -> Self {
+        Self {
+            started: now_ms(),
+            bytes: u64::from(bytes),
+        }
+    }
+}
+
 /// Why a sender has to wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Need {
@@ -118,10 +128,7 @@ impl Socket {
             Self::take_token(this, ctx, out)?;
         }
         out.left = remaining;
-        let pace = Pace {
-            started: now_ms(),
-            bytes: u64::from(remaining),
-        };
+        let pace = Pace::new(remaining);
         let mut chain = Chain::new(ring);
         let mut taken = 0;
         while !source.is_empty() && out.left > 0 {
@@ -200,10 +207,7 @@ impl Socket {
         if !out.token {
             Self::take_token(this, ctx, out)?;
         }
-        let pace = Pace {
-            started: now_ms(),
-            bytes: 0,
-        };
+        let pace = Pace::new(0);
         let mut chain = Chain::new(ring);
         let mut slot = match ring.alloc(false) {
             Some(slot) => slot,
@@ -310,11 +314,7 @@ impl Socket {
             out.token = true;
             return Ok(());
         }
-        let whole = Pace {
-            started: 0,
-            bytes: 0,
-        };
-        Self::wait_for(this, ctx, out, Need::Token, whole)
+        Self::wait_for(this, ctx, out, Need::Token, Pace::new(0))
     }
 
     /// Gives the token back and sends what empty messages became due meanwhile.
