@@ -4,7 +4,6 @@
  * the CPU waits for `ms` milliseconds, busily, since a probe must not sleep. The
  * parameter `hits` says how often that was.
  */
-#include <linux/atomic.h>
 #include <linux/delay.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
