@@ -20,6 +20,7 @@
  */
 #include <linux/debugfs.h>
 #include <linux/kthread.h>
+#include <linux/sched/signal.h>
 #include "hold.h"
 
 #define ROOM 100000
@@ -308,14 +309,22 @@ static ssize_t command_write(struct file *file, const char __user *text, size_t 
 			     loff_t *pos)
 {
 	char copy[64] = "";
+	sigset_t most, old;
 	int ret;
 
 	if (len >= sizeof(copy))
 		return -EINVAL;
 	if (copy_from_user(copy, text, len))
 		return -EFAULT;
+	/*
+	 * A shell gets a signal when another command of its ends. Sleeps of the sockets
+	 * would be interrupted by it, and the write restarted: the command done twice.
+	 */
+	siginitsetinv(&most, sigmask(SIGKILL));
+	sigprocmask(SIG_BLOCK, &most, &old);
 	ret = command(copy);
-	return ret ?: len;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return ret == -ERESTARTSYS ? -EINTR : ret ?: len;
 }
 
 static ssize_t command_read(struct file *file, char __user *text, size_t len, loff_t *pos)
