@@ -21,6 +21,9 @@ use smbdirect_rdma::{
     Endpoint,
 };
 
+/// Most empty messages sent in a row: a probe, an answer, and two that became due meanwhile.
+const EMPTIES: usize = 4;
+
 impl Socket {
     /// Runs `f` on the established state, if there is one. Takes the state lock; `f` must not sleep, post or wake.
     #[inline]
@@ -163,7 +166,7 @@ impl Socket {
         false
     }
 
-    /// Posts of `slots` as many as the link wants; the rest stays free. Any context.
+    /// Posts as many receives as the link wants: first of `slots`, which ends (what is left of it stays free), then of slots that nobody uses. Any context.
     pub(super) fn post_receives<'a>(
         this: &Socket,
         endpoint: &'a Endpoint<Socket>,
@@ -227,14 +230,14 @@ impl Socket {
         }
     }
 
-    /// Sends the empty message that is due, if one is and no message is under way: a credit grant, a keepalive probe, or the answer to one. Any context.
+    /// Sends the empty messages that are due, if no message is under way: a credit grant, a keepalive probe, or the answer to one. What becomes due while
+    /// one is being posted finds the token taken and is left to this; if it does not end soon, to the socket's work item. Any context.
     pub(super) fn send_empties(this: ArcBorrow<'_, Self>) {
         let Ok(endpoint) = this.enter_connected() else {
             return;
         };
         let Some(ring) = endpoint.send() else { return };
-        // Bounded: a grant makes the next one not due. Two, because a probe and an answer may both be.
-        for _ in 0..2 {
+        for _ in 0..EMPTIES {
             let (due, extra) = this
                 .with_link(|est| {
                     let due = !est.token && est.link.empty_due();
@@ -282,6 +285,7 @@ impl Socket {
                 return;
             }
         }
+        Self::kick(this);
     }
 
     /// Adds receives if the peer ran dry while the reader kept up. Sleeps.
@@ -301,11 +305,7 @@ impl Socket {
             est.link
                 .set_recv_limit(u16::try_from(est.limit).unwrap_or(u16::MAX));
         });
-        Self::post_receives(
-            &this,
-            &endpoint,
-            &mut core::iter::from_fn(|| pool.take_free()),
-        );
+        Self::post_receives(&this, &endpoint, &mut core::iter::empty());
         Self::send_empties(this);
     }
 }

@@ -368,5 +368,6 @@ impl WorkItem<{ work_id::MAIN }> for Socket {
             return;
         }
         Socket::grow(this, &ctx);
+        Socket::send_empties(this);
     }
 }

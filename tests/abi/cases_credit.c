@@ -193,7 +193,7 @@ static void credit_one_way_sender(struct at *t)
 struct reader {
 	struct at_sock *s;
 	u8 *buf;
-	size_t cap;
+	size_t cap;		/* of the buffer, or messages to read */
 };
 
 static int read_fn(struct at_party *p)
@@ -235,6 +235,50 @@ static void credit_tiny_fragments(struct at *t)
 		return;
 	AT_EQ(t, "message", r->ret, len);
 	AT_CHECK(t, !memcmp(all, out, len), "data differs");
+}
+
+static int read_many_fn(struct at_party *p)
+{
+	struct reader *a = p->arg;
+	int i, ret;
+
+	p->waiting = "recvmsg of many messages";
+	for (i = 0; i < a->cap; i++) {
+		ret = at_recv_msg(a->s, a->buf, 8192);
+		if (ret != 64)
+			return ret < 0 ? ret : -EPROTO;
+	}
+	return 0;
+}
+
+/*
+ * A peer that uses all its credits and gives none, while the reader keeps up: the
+ * server has more receives than before, and can grant them once it gets a credit.
+ */
+static void credit_dry_reader_ahead(struct at *t)
+{
+	struct reader *a = at_alloc(t, sizeof(*a));
+	struct at_party *r;
+	struct raw_data d;
+	struct fixture f;
+	u32 i, credits;
+
+	if (!a || !fixture(t, &f, NULL, NULL))
+		return;
+	credits = f.resp.credits_granted;
+	*a = (struct reader) { f.srv, at_alloc(t, 8192), credits };
+	r = a->buf ? at_spawn(t, "reader", read_many_fn, a) : NULL;
+	for (i = 0; i < credits; i++)
+		AT_EQ(t, "raw message",
+		      raw_send_message(f.raw, f.buf, 64, i == credits - 1), 0);
+	if (!r || !at_join(r, 5))
+		return;
+	AT_EQ(t, "reader", r->ret, 0);
+	for (credits = 0; credits * 2 < f.resp.credits_granted; credits += d.granted)
+		AT_CHECK(t, raw_recv_data(f.raw, &d, NULL, 0, 2000) > 0,
+			 "only %u credits came back", credits);
+	/* what the server does next must end: it holds up the release otherwise */
+	at_sleep_ms(300);
 }
 
 /* W12: grants that add up to more than an int can hold. */
@@ -402,6 +446,7 @@ const struct at_case at_cases_credit[] = {
 	{ "credit_one_at_a_time", credit_one_at_a_time, 60 },
 	{ "credit_one_way_sender", credit_one_way_sender, 60 },
 	{ "credit_tiny_fragments", credit_tiny_fragments, 60 },
+	{ "credit_dry_reader_ahead", credit_dry_reader_ahead },
 	{ "credit_overflow", credit_overflow, 120 },
 	{ "credit_idle_is_silent", credit_idle_is_silent },
 	{ "keepalive_answer", keepalive_answer },
