@@ -11,11 +11,11 @@
 //!
 //! ```ignore
 //! let socket = Socket::create(&ctx, net)?;
-//! socket.set_params(params)?;
-//! socket.connect(&ctx, &server)?;
-//! socket.wait_connected(&ctx)?;
-//! socket.send_message(&ctx, &mut source, length, None)?;
-//! let got = socket.recv(&ctx, &mut dest)?;
+//! socket.set_params(&params)?;
+//! Socket::connect(socket.as_arc_borrow(), &server)?;
+//! Socket::wait_connected(socket.as_arc_borrow(), &ctx)?;
+//! Socket::send_message(socket.as_arc_borrow(), &ctx, &mut source, length, None)?;
+//! let got = Socket::recv(socket.as_arc_borrow(), &ctx, &mut dest)?;
 //! Socket::release(&ctx, socket);
 //! ```
 //!
