@@ -22,6 +22,16 @@ module! {
     description: "SMB Direct (MS-SMBD): SMB3 over RDMA, in Rust",
     license: "GPL",
     alias: ["smbdirect-rust"],
+    params: {
+        max_connections: u32 {
+            default: 4096,
+            description: "Server connections at once, over all peers, those in the handshake included; 0: no limit (4096)",
+        },
+        max_connections_per_address: u32 {
+            default: 512,
+            description: "Server connections at once from one IPv4 address or IPv6 /64 prefix; 0: no limit (512)",
+        },
+    },
 }
 
 global_lock! {

@@ -170,11 +170,14 @@ void smbd_noio_restore(unsigned int flags)
 	memalloc_noio_restore(flags);
 }
 
-bool smbd_log_ratelimit(void)
+bool smbd_log_ratelimit(unsigned int source)
 {
-	static DEFINE_RATELIMIT_STATE(rs, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+	static struct ratelimit_state rs[SMBD_LOG_SOURCES] = {
+		[0 ... SMBD_LOG_SOURCES - 1] = RATELIMIT_STATE_INIT(rs, DEFAULT_RATELIMIT_INTERVAL,
+								    DEFAULT_RATELIMIT_BURST),
+	};
 
-	return __ratelimit(&rs);
+	return __ratelimit(&rs[source % SMBD_LOG_SOURCES]);
 }
 
 static __printf(8, 9) void smbd_log_format(smbd_log_vaprintf_fn vaprintf, struct smbdirect_socket *sc,

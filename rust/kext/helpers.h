@@ -46,7 +46,9 @@ void smbd_nofs_restore(unsigned int flags);
 unsigned int smbd_noio_save(void);
 void smbd_noio_restore(unsigned int flags);
 
-bool smbd_log_ratelimit(void);
+/* Sources that log lines are limited by, each on its own. */
+#define SMBD_LOG_SOURCES 16
+bool smbd_log_ratelimit(unsigned int source);
 void smbd_log_text(smbd_log_vaprintf_fn vaprintf, struct smbdirect_socket *sc, const char *func, unsigned int line,
 		   void *priv, unsigned int lvl, unsigned int cls, const char *text, int len);
 bool smbd_log_needed(smbd_log_needed_fn needed, struct smbdirect_socket *sc, void *priv, unsigned int lvl,

@@ -59,9 +59,12 @@ unsafe impl Send for Sink {}
 // SAFETY: As above.
 unsafe impl Sync for Sink {}
 
+/// Longest line in bytes; what is longer is cut.
+const LINE: usize = 240;
+
 /// One formatted line.
 struct Line {
-    text: [u8; 192],
+    text: [u8; LINE],
     len: usize,
 }
 
@@ -121,19 +124,27 @@ impl Sink {
         }
     }
 
-    /// Writes one line, if wanted. Errors are rate-limited over the whole module, because most have a remote cause. Any context.
+    /// Writes one line, if wanted. Errors are rate-limited, because most have a remote cause: those of each of 16 groups of `source`s on their own, so that one
+    /// peer cannot silence what is to be said of others. Any context.
     ///
     /// `handle` is the address C knows the socket by; it is only passed on.
-    pub fn write(&self, handle: *const c_void, level: Level, class: u32, args: fmt::Arguments<'_>) {
+    pub fn write(
+        &self,
+        handle: *const c_void,
+        source: u32,
+        level: Level,
+        class: u32,
+        args: fmt::Arguments<'_>,
+    ) {
         if !self.wanted(handle, level, class) {
             return;
         }
         // SAFETY: No preconditions.
-        if level == Level::Err && !unsafe { bindings::smbd_log_ratelimit() } {
+        if level == Level::Err && !unsafe { bindings::smbd_log_ratelimit(source) } {
             return;
         }
         let mut line = Line {
-            text: [0; 192],
+            text: [0; LINE],
             len: 0,
         };
         let _ = line.write_fmt(args);

@@ -21,6 +21,18 @@ pub struct SockAddr {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Host([u8; 16]);
 
+impl Host {
+    /// A number for grouping: equal for equal hosts, and mostly different for others.
+    pub fn group(&self) -> u32 {
+        let words = self.0.chunks_exact(4);
+        let mix = words.fold(0u32, |sum, word| {
+            let word = word.iter().fold(0, |n, byte| n << 8 | u32::from(*byte));
+            (sum.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b1)
+        });
+        mix >> 16
+    }
+}
+
 impl SockAddr {
     /// Copies the address at `addr`; `None` if the family is neither IPv4 nor IPv6.
     ///

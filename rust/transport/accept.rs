@@ -7,10 +7,12 @@
 
 use super::{
     connect::legacy_depths,
+    limits,
     listen::Listener,
     negotiate::FIRST_RECV,
     params::Params,
     socket::{Role, Socket},
+    stats::count,
 };
 use kernel::{
     prelude::*,
@@ -27,6 +29,7 @@ use smbdirect_kext::{
     wait::{Mode, Outcome},
 };
 use smbdirect_rdma::{
+    addr::SockAddr,
     cm::{ConnParam, ConnectRequest},
     device::Device,
     verbs::QueueSizes,
@@ -82,8 +85,11 @@ impl Socket {
     /// A peer wants to connect. In the handler of the listening id; the request is rejected unless it is adopted.
     pub(super) fn arrival(this: ArcBorrow<'_, Self>, request: ConnectRequest<'_>) {
         let ctx = ProcessCtx::enter();
+        let peer = request.peer_addr();
         let refuse = |why: &str| {
-            this.log(
+            count(&this.stats.connections_refused);
+            this.log_about(
+                peer.as_ref(),
                 Level::Err,
                 class::INCOMING,
                 format_args!("connection request refused: {why}"),
@@ -92,9 +98,12 @@ impl Socket {
         let (Some(listener), Some(device)) = (this.listener.as_ref(), request.device()) else {
             return;
         };
-        let source = request.peer_addr().map(|addr| addr.source());
+        let source = peer.as_ref().map(SockAddr::source);
         if listener.is_full(source) {
             return refuse("too many connections are in the handshake");
+        }
+        if let Some(why) = limits::exceeded(source) {
+            return refuse(why);
         }
         let mut params = this.params.get();
         if Self::check_device(&params, device, request.port()).is_err() {
@@ -123,7 +132,7 @@ impl Socket {
         };
         child.params.set(&params);
         child.listener.populate(listener.clone());
-        if let Some(addr) = request.peer_addr() {
+        if let Some(addr) = peer {
             child.peer.populate(addr);
         }
         child

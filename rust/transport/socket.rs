@@ -262,10 +262,28 @@ impl Socket {
         }
     }
 
-    /// Writes a line to the SMB stack's log. Any context.
+    /// Writes a line to the SMB stack's log, with the peer's address in front. Any context.
     pub(crate) fn log(&self, level: Level, class: u32, args: fmt::Arguments<'_>) {
+        self.log_about(self.peer.as_ref(), level, class, args);
+    }
+
+    /// Writes a line about a peer. Any context.
+    pub(super) fn log_about(
+        &self,
+        peer: Option<&SockAddr>,
+        level: Level,
+        class: u32,
+        args: fmt::Arguments<'_>,
+    ) {
         let sink = self.config.lock().sink;
-        sink.write(core::ptr::from_ref(self).cast(), level, class, args);
+        let handle = core::ptr::from_ref(self).cast();
+        match peer {
+            Some(peer) => {
+                let source = peer.source().group();
+                sink.write(handle, source, level, class, format_args!("{peer}: {args}"));
+            }
+            None => sink.write(handle, 0, level, class, args),
+        }
     }
 
     /// Records a failure: the first one counts. Wakes everybody and starts teardown. Any context.

@@ -33,6 +33,8 @@ macro_rules! counters {
 }
 
 counters! {
+    /// Connection requests that a listener refused.
+    connections_refused,
     /// Bytes of SMB messages sent inline.
     inline_sent_bytes,
     /// Bytes of SMB messages received inline.

@@ -26,6 +26,7 @@ pub(crate) mod accept;
 pub(crate) mod connect;
 pub(crate) mod debug_text;
 pub(crate) mod established;
+pub(crate) mod limits;
 pub(crate) mod listen;
 pub(crate) mod mr_io;
 pub(crate) mod negotiate;

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How many connections a server holds at once, over all listening sockets.
+//!
+//! Those that are not accepted yet have narrower limits of their own: `listen`.
+#![forbid(unsafe_code)]
+
+use super::socket::{Role, Socket};
+use smbdirect_rdma::addr::Host;
+
+/// The limits, as they were given when the module was loaded; 0 = none.
+fn limits() -> (usize, usize) {
+    use crate::module_parameters as given;
+    (
+        given::max_connections.value() as usize,
+        given::max_connections_per_address.value() as usize,
+    )
+}
+
+fn reached(count: usize, limit: usize) -> bool {
+    limit != 0 && count >= limit
+}
+
+/// Why one more connection from `source` may not come, if it may not. Listening sockets that ask at the same time are not told of each other's newcomer, so
+/// there may be as many more as there are of these. A connection counts until everything it had is freed. Sleeps.
+pub(super) fn exceeded(source: Option<Host>) -> Option<&'static str> {
+    let (max, max_from_host) = limits();
+    let (mut all, mut from_host) = (0, 0);
+    let server = |socket: &&Socket| socket.role() == Role::Server;
+    for socket in crate::SOCKETS.lock().iter().map(|s| &**s).filter(server) {
+        all += 1;
+        from_host += usize::from(source.is_some() && socket.peer_host() == source);
+    }
+    if reached(from_host, max_from_host) {
+        Some("too many connections from this address (max_connections_per_address)")
+    } else if reached(all, max) {
+        Some("too many connections (max_connections)")
+    } else {
+        None
+    }
+}
