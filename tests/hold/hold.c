@@ -8,6 +8,7 @@
  *   echo N          the server receives and sends back N messages on each connection
  *   talk N          the client sends N messages on each connection and checks what returns
  *   burst N         like talk, but all messages are sent before the first is read
+ *   storm N         N messages on all connections at once, a thread for each end
  *   half N          N connections to `addr` that end with the handshake of the CM
  *   bare listen C   a listener on the next port, for connections with C completion
  *                   queues and without smbdirect.ko
@@ -16,7 +17,8 @@
  *                   bare listener
  *
  * Reading it gives "clients N connected N servers N connected N bare N accepted N", of
- * the latter those that are connected.
+ * the latter those that are connected, and "storm least N most N": the messages that
+ * connections had carried when the first of them had carried all.
  */
 #include <linux/debugfs.h>
 #include <linux/kthread.h>
@@ -146,8 +148,10 @@ static int do_connect(unsigned int count)
 		ret = smbdirect_connect_sync(sc, (struct sockaddr *)&ss);
 		if (!ret && !add(&clients, sc))
 			ret = -ENOSPC;
-		if (ret)
+		if (ret) {
+			pr_err("hold: connection %u: %d\n", clients.n + 1, ret);
 			smbdirect_socket_release(sc);
+		}
 	}
 	return ret;
 }
@@ -191,31 +195,45 @@ static int do_echo(u8 *buf, unsigned int count)
 	return 0;
 }
 
+unsigned int hold_longest(void)
+{
+	return clamp(READ_ONCE(longest), 1u, ROOM);
+}
+
 /* Message j of connection i; every byte depends on all of its coordinates. */
 static u32 compose(u8 *buf, unsigned int i, unsigned int j)
 {
-	u32 most = clamp(longest, 1u, ROOM), len = most - (j * 7919 + i) % most, at;
+	u32 most = hold_longest(), len = most - (j * 7919 + i) % most, at;
 
 	for (at = 0; at < len; at++)
 		buf[at] = (at * 2654435761u + i * 40503 + j * 977) >> 11;
 	return len;
 }
 
-static int say(u8 *buf, unsigned int i, unsigned int j)
+int hold_say(struct smbdirect_socket *sc, u8 *buf, unsigned int i, unsigned int j)
 {
-	return hold_send(clients.sc[i], buf, compose(buf, i, j));
+	return hold_send(sc, buf, compose(buf, i, j));
 }
 
-/* `buf` has room for two messages. */
-static int hear(u8 *buf, unsigned int i, unsigned int j)
+int hold_hear(struct smbdirect_socket *sc, u8 *buf, unsigned int i, unsigned int j)
 {
-	u8 *want = buf + ROOM;
+	u8 *want = buf + hold_longest();
 	u32 len = compose(want, i, j);
-	int ret = hold_receive(clients.sc[i], buf, ROOM);
+	int ret = hold_receive(sc, buf, hold_longest());
 
 	if (ret < 0)
 		return ret;
 	return ret == len && !memcmp(buf, want, len) ? 0 : -EBADMSG;
+}
+
+static int say(u8 *buf, unsigned int i, unsigned int j)
+{
+	return hold_say(clients.sc[i], buf, i, j);
+}
+
+static int hear(u8 *buf, unsigned int i, unsigned int j)
+{
+	return hold_hear(clients.sc[i], buf, i, j);
 }
 
 static int do_talk(u8 *buf, unsigned int count)
@@ -294,6 +312,8 @@ static int command(const char *text)
 		return with_buffer(do_talk, n);
 	if (sscanf(text, "burst %u", &n) == 1)
 		return with_buffer(do_burst, n);
+	if (sscanf(text, "storm %u", &n) == 1)
+		return hold_storm(&clients, &servers, n);
 	if (sscanf(text, "half %u", &n) == 1)
 		return do_bare(port, n, 1, 0);
 	if (sscanf(text, "bare listen %u", &n) == 1)
@@ -329,15 +349,16 @@ static ssize_t command_write(struct file *file, const char __user *text, size_t 
 
 static ssize_t command_read(struct file *file, char __user *text, size_t len, loff_t *pos)
 {
-	unsigned int own, peers;
-	char line[128];
+	unsigned int own, peers, least, most;
+	char line[160];
 	int n;
 
 	bare_counts(&own, &peers);
+	hold_storm_progress(&least, &most);
 	n = scnprintf(line, sizeof(line),
-		      "clients %u connected %u servers %u connected %u bare %u accepted %u\n",
+		      "clients %u connected %u servers %u connected %u bare %u accepted %u storm least %u most %u\n",
 		      clients.n, connected(&clients), servers.n, connected(&servers),
-		      own, peers);
+		      own, peers, least, most);
 	return simple_read_from_buffer(text, len, pos, line, n);
 }
 

@@ -13,7 +13,7 @@
 #include <rdma/ib_verbs.h>
 #include <linux/smbdirect.h>
 
-#define HOLD_MAX 256
+#define HOLD_MAX 512
 
 /* A set of handles; `n` is published after the handle. */
 struct hold_set {
@@ -25,6 +25,15 @@ struct hold_set {
 struct smbdirect_socket *hold_socket(bool server, bool iwarp);
 int hold_send(struct smbdirect_socket *sc, void *data, u32 len);
 int hold_receive(struct smbdirect_socket *sc, void *data, u32 room);
+
+/* hold.c: message j of connection i, sent and checked; buf has room for two of them */
+unsigned int hold_longest(void);
+int hold_say(struct smbdirect_socket *sc, u8 *buf, unsigned int i, unsigned int j);
+int hold_hear(struct smbdirect_socket *sc, u8 *buf, unsigned int i, unsigned int j);
+
+/* storm.c: all connections at once */
+int hold_storm(struct hold_set *clients, struct hold_set *servers, unsigned int count);
+void hold_storm_progress(unsigned int *least, unsigned int *most);
 
 /* bare_cm.c: connections of which smbdirect.ko knows nothing, or one end only */
 int bare_listen(struct sockaddr_storage *at, unsigned int cqs);
