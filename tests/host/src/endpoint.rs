@@ -69,6 +69,8 @@ pub struct Endpoint {
     /// Do not post the receive that a message needs before it, but leave that to the usual refill,
     /// as if there were no buffer at the moment.
     pub extra_by_refill: bool,
+    /// The link said that a sender that sleeps has to look again; whoever sleeps clears it.
+    pub woken: bool,
     /// What went out.
     pub counts: Counts,
     /// Messages that the reader has read to the end.
@@ -96,6 +98,7 @@ impl Endpoint {
             link: Link::new(&neg, now),
             max_fragment: u32::MAX,
             extra_by_refill: false,
+            woken: false,
             counts: Counts::default(),
             delivered: Vec::new(),
             queue: RecvQueue::new(Segments(vec![Segment::default(); usize::from(slots)])),
@@ -143,7 +146,7 @@ impl Endpoint {
     /// Tells the link of posted receives; false if there is nothing to tell.
     pub fn report(&mut self) -> bool {
         let n = std::mem::take(&mut self.unreported);
-        self.link.recv_posted(n);
+        self.woken |= self.link.recv_posted(n) || self.link.empty_due();
         n != 0
     }
 
@@ -173,6 +176,7 @@ impl Endpoint {
                 self.name
             );
         }
+        self.woken |= got.wake_senders || self.link.empty_due();
         let Some(p) = got.payload else {
             self.free.push_back(slot);
             return Ok(());
