@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 /// Number of kinds of operations.
 pub const OPERATIONS: u8 = 9;
 /// Most bytes that one side sends, and of one message.
-const MOST_BYTES: usize = 2000;
+const MOST_BYTES: usize = 1500;
 const LONGEST: u16 = 700;
 /// Most time that goes by before everything that can happen happens: below the keepalive timeout.
 const MOST_DELAY: u64 = 4000;
@@ -28,10 +28,24 @@ const MOST_IDLE: u32 = 3;
 /// Far more rounds than the bytes of both sides can take, one by one.
 const MOST_ROUNDS: u32 = 40_000;
 
+/// The content of messages: a sequence that begins again after a prime number of bytes.
+const PERIOD: usize = 251;
+static CONTENT: [u8; PERIOD + LONGEST as usize] = {
+    let mut bytes = [0; PERIOD + LONGEST as usize];
+    let mut i = 0;
+    while i < bytes.len() {
+        bytes[i] = (i * 31 % PERIOD) as u8;
+        i += 1;
+    }
+    bytes
+};
+
 struct Side {
     end: Endpoint,
     /// Messages on their way to the other side.
     wire: VecDeque<Vec<u8>>,
+    /// Credits that these grant.
+    under_way: u32,
     /// What has to arrive at the other side.
     queued: Vec<Vec<u8>>,
     bytes: usize,
@@ -97,6 +111,7 @@ impl Run {
                 timer: end.link.next_timer(),
                 end,
                 wire: VecDeque::new(),
+                under_way: 0,
                 queued: Vec::new(),
                 bytes: 0,
                 open: 0,
@@ -158,9 +173,9 @@ impl Run {
         if me.bytes + len > MOST_BYTES {
             return;
         }
-        let first = me.bytes * 7 + side * 101;
-        let whole: Vec<u8> = (0..len).map(|i| ((first + i) * 31 % 251) as u8).collect();
-        let pieces = whole.chunks(usize::from(piece).max(1));
+        let first = (me.bytes * 7 + side * 101) % PERIOD;
+        let whole = CONTENT[first..first + len].to_vec();
+        let pieces = whole.chunks(usize::from(piece).max(8));
         me.end.queue_message(pieces.map(<[u8]>::to_vec).collect());
         me.queued.push(whole);
         me.bytes += len;
@@ -172,11 +187,20 @@ impl Run {
         let Some(pdu) = self.sides[1 - side].wire.pop_front() else {
             return false;
         };
+        let granted = u32::from(self.fields(1 - side, &pdu).credits_granted);
+        self.sides[1 - side].under_way -= granted;
         let end = &mut self.sides[side].end;
         if let Err(e) = end.deliver(now, &pdu) {
             panic!("{}: {e}, but the other side keeps the rules", end.name);
         }
         true
+    }
+
+    fn fields(&self, side: usize, pdu: &[u8]) -> Header {
+        match Header::parse(pdu) {
+            Some(h) => h,
+            None => panic!("{}: a short message", self.sides[side].end.name),
+        }
     }
 
     fn send(&mut self, side: usize) -> bool {
@@ -190,11 +214,11 @@ impl Run {
         }
         match me.end.send(now) {
             Step::Sent(pdu) => {
-                let Some(h) = Header::parse(&pdu) else {
-                    panic!("{}: a short message", me.end.name);
-                };
+                let h = self.fields(side, &pdu);
+                let me = &mut self.sides[side];
                 assert!(me.open == 0 || h.data_length != 0, "between fragments");
                 me.open = h.remaining_data_length;
+                me.under_way += u32::from(h.credits_granted);
                 me.wire.push_back(pdu);
                 true
             }
@@ -259,13 +283,7 @@ impl Run {
         for side in 0..2 {
             let (me, peer) = (&self.sides[side], &self.sides[1 - side]);
             me.end.check();
-            let under_way: u32 = me
-                .wire
-                .iter()
-                .filter_map(|m| Header::parse(m))
-                .map(|h| u32::from(h.credits_granted))
-                .sum();
-            let held = peer.end.link.send_credits() + under_way + peer.wire.len() as u32;
+            let held = peer.end.link.send_credits() + me.under_way + peer.wire.len() as u32;
             assert_eq!(
                 u32::from(me.end.link.granted()),
                 held,
