@@ -10,7 +10,7 @@ BUILD ?= build
 export BUILD := $(abspath $(BUILD))
 
 .DEFAULT_GOAL := module
-.PHONY: module lab lab-update prepare-kernel install test test-full check fmt vm demo bench \
+.PHONY: module lab lab-update prepare-kernel install test test-full fuzz check fmt vm demo bench \
 	rust-analyzer clean distclean help
 
 KVER ?= $(shell uname -r)
@@ -64,6 +64,11 @@ test-full:
 	@scripts/lab/host-setup
 	@scripts/run-tests --full
 
+# Coverage-guided fuzzing of the protocol core on the host; FUZZ_SECONDS of
+# processor time over all targets.
+fuzz:
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz
+
 vm: lab
 	@scripts/vm shell --smbdirect $(or $(SMBDIRECT),rust) $(if $(DEV),--param DEV=$(DEV))
 
@@ -98,6 +103,7 @@ help:
 	@echo 'make bench              compare with the C module and with TCP'
 	@echo 'make test               host tests and the quick tier; CASE="interop/* smoke" some of all'
 	@echo 'make test-full          all cases, and the C module for comparison'
+	@echo 'make fuzz               fuzz the protocol core on the host (FUZZ_SECONDS=600)'
 	@echo 'make check              format, lints, layers, exports, host tests'
 	@echo 'make vm                 shell in a guest (SMBDIRECT=c, DEV=siw)'
 	@echo 'make fmt                format the sources'

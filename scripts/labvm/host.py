@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ET
 from .lab import TOP
 
 DIR = os.path.join(TOP, "tests/host")
+FUZZ = os.path.join(TOP, "tests/fuzz")
 
 
 def _from_junit(path):
@@ -38,11 +39,11 @@ def _from_text(text):
             yield f"host/{target}::{m[1]}", status, 0.0, "ignored" if status == "skip" else ""
 
 
-def _cargo(args, log):
+def _cargo(args, log, directory=DIR):
     """Run cargo and keep what it prints; a sign of life every ten seconds."""
     with open(log, "ab") as f:
         begin = f.tell()
-        p = subprocess.Popen(args, cwd=DIR, stdout=f, stderr=subprocess.STDOUT,
+        p = subprocess.Popen(args, cwd=directory, stdout=f, stderr=subprocess.STDOUT,
                              stdin=subprocess.DEVNULL)
         t0 = time.monotonic()
         while True:
@@ -87,6 +88,12 @@ def run(directory):
     if "no library targets found" in text:
         code2 = 0
     out += _from_text(text)
+    # the inputs of the fuzzer, without its engine
+    if os.path.exists(os.path.join(FUZZ, "Cargo.toml")):
+        code3, text3 = _cargo(["cargo", "test", "--locked", "--test", "corpus"], log, FUZZ)
+        out += _from_text(text3)
+        if code3:
+            code2, text = code3, text3
     if (code or code2) and not any(r[1] == "fail" for r in out):
         out.append(("host/build", "fail", 0.0, text.strip().split("\n")[-1][:200], logs))
     return [(*r, logs) for r in out if len(r) == 4] + [r for r in out if len(r) == 5]
