@@ -162,9 +162,9 @@ class Run:
         if code == 0 and "inline 8-bit counters" not in text:
             self.why = "the engine runs without coverage"
         elif code:
-            what = re.search(r"panicked at (\S+?):?\n(.*)", text)
+            what = re.search(r"panicked at (\S+?):?\n(.+?)\n(?:stack backtrace|note|==\d+==)", text, re.S)
             other = re.search(r"^(?:==\d+== ?)?ERROR: (.*)", text, re.M)
-            self.why = (f"{what[1]}: {what[2]}" if what else other[1] if other
+            self.why = (f"{what[1]}: {' '.join(what[2].split())}" if what else other[1] if other
                         else f"exit status {code} of the engine")[:300]
             left = re.findall(r"Test unit written to (\S+)", text)
             self.reproducer = left[-1] if left else ""

@@ -3,8 +3,8 @@
 time that the guests leave, and ends when they do.
 
 Seconds are processor time, which says the same on a busy machine. The targets
-take turns, so all get about the same, whenever the end is. What each gets in
-any case (LEAST) it gets after the guests if it has to."""
+take turns, so all get about the same, whenever the end is. What they get in any
+case (FUZZ_LEAST, a small part) they get after the guests if it has to be."""
 
 import os
 import threading
@@ -12,8 +12,8 @@ import threading
 from . import engine
 from .lab import TOP
 
-TURN = 10
-LEAST = 5
+# of a target at a time; the first is short, for little may be left of the whole
+FIRST, TURN = 2, 10
 
 DESC = "coverage-guided fuzzing of the protocol core"
 
@@ -32,6 +32,11 @@ def seconds():
     return float(os.environ.get("FUZZ_SECONDS") or 600)
 
 
+def least():
+    """FUZZ_LEAST over all targets."""
+    return float(os.environ.get("FUZZ_LEAST") or 30)
+
+
 class Fuzzing:
     """All targets, in a thread. With `behind`, only in time that nobody else
     wants, until `finish`."""
@@ -39,6 +44,7 @@ class Fuzzing:
     def __init__(self, directory, total, behind=False, targets=engine.TARGETS, say=None):
         self.directory, self.behind, self.say = directory, behind, say or (lambda run: None)
         self.each = total / len(targets)
+        self.least = min(self.each, least() / len(targets))
         self.log = os.path.join(directory, "fuzz-build.log")
         self.runs = [engine.Run(t, os.path.join(directory, f"fuzz-{t}.log")) for t in targets]
         self.skip = self.broken = ""
@@ -67,11 +73,11 @@ class Fuzzing:
         for run in self.runs:
             # while the guests run, a turn ends with them
             late = self.ending.is_set()
-            left = (min(LEAST, self.each) if late else self.each) - run.cpu
+            left = (self.least if late else self.each) - run.cpu
             if run.why or left <= 0:
                 continue
             busy = True
-            run.go(path, min(TURN, left), stop=lambda: not late and self.ending.is_set(),
+            run.go(path, min(TURN if run.cpu else FIRST, left), stop=lambda: not late and self.ending.is_set(),
                    behind=self.behind and not late)
             self.say(run)
         return busy
@@ -99,7 +105,7 @@ class Fuzzing:
                     why += f"; again: {run.replay()}"
             elif self.broken:
                 status, why, logs = "fail", self.broken, [os.path.relpath(self.log, TOP)]
-            elif run.runs == 0 or run.cpu + 0.5 < min(LEAST, self.each):
+            elif run.runs == 0 or run.cpu + 0.5 < self.least:
                 status, why = "fail", f"did not run long enough: {run.figures()}"
             else:
                 status, why = "pass", ""
