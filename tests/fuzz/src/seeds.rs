@@ -81,6 +81,8 @@ fn wire() -> Named {
         let limits = Bytes::default().u8(kind).u32(1364).u32(131_072);
         limits.all(pdu)
     };
+    // One byte longer than what we said that we can receive.
+    let long = Bytes::default().u8(2).u32(131).u32(131_072);
     let mut beyond = DATA_500.to_vec();
     beyond.resize(523, 0);
     let mut whole = beyond.clone();
@@ -97,7 +99,7 @@ fn wire() -> Named {
         ("short", seed(2, &PROBE[..19])),
         ("fragmented-most", seed(2, &data(1, &[1; 8], 131_064))),
         ("fragmented-more", seed(2, &data(1, &[1; 8], 131_065))),
-        ("long", seed(2, &data(1, &[1; 1341], 0))),
+        ("long", long.all(&data(1, &[1; 108], 0))),
         ("descriptor", seed(3, &DESCRIPTOR)),
     ]
 }
@@ -182,7 +184,7 @@ fn link() -> Named {
     };
     // Receive: 2 = fragment (u16 size, u16 rest, u8 about), 3 = empty (u8 about); send: 4 = any
     // (u32, u32), 5 = next fragment (u16, u32), 6 = empty; 7 = post (u8), 8 = one more, 9 = limit
-    // (u16), 10 = time (u16), 11 = timer (u8), 12 = attend.
+    // (u16), 10 = time (u16), 11 = timer (u8), 12 = attend, 13 = flood (u8, u16).
     let fragment =
         |out: Bytes, size: u16, rest: u16, about: u8| out.u8(2).u16(size).u16(rest).u8(about);
     let mut exchange = begin(false, 255, 10).u8(12).u8(5).u16(1000).u32(3000);
@@ -219,6 +221,10 @@ fn link() -> Named {
         (
             "grant-many",
             message(begin(true, 2, 2), &empty(65_535, 0)).times(4, &[6, 12]),
+        ),
+        (
+            "flood",
+            begin(true, 9, 9).times(2, &[13, 255, 255, 255, 12]),
         ),
         ("exchange", exchange),
         ("single-credits", single),

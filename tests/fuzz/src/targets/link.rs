@@ -14,7 +14,7 @@ use smbdirect_core::{Link, LocalParams, Millis, Negotiated, Payload, SendState, 
 use smbdirect_host_tests::build::{accepted, connected, request, response};
 
 /// Number of kinds of operations.
-pub const OPERATIONS: u8 = 13;
+pub const OPERATIONS: u8 = 14;
 
 /// What the idle timer waits for (3.1.6.2); the numbers are points in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +185,22 @@ impl Run {
                 return self.timer();
             }
             12 => self.attend(),
+            13 => {
+                // A peer that gives and gives.
+                let (n, granted) = (input.u8(), input.u16());
+                let h = Header {
+                    credits_requested: 1,
+                    credits_granted: granted,
+                    ..Header::default()
+                };
+                for _ in 0..n {
+                    if !self.receive(&h.emit()) {
+                        return false;
+                    }
+                    self.attend();
+                    self.check();
+                }
+            }
             _ => {}
         }
         true
