@@ -6,6 +6,7 @@ Seconds are processor time, which says the same on a busy machine. The targets
 take turns, so all get about the same, whenever the end is. What they get in any
 case (FUZZ_LEAST, a small part) they get after the guests if it has to be."""
 
+import fnmatch
 import os
 import threading
 
@@ -18,13 +19,10 @@ FIRST, TURN = 2, 10
 DESC = "coverage-guided fuzzing of the protocol core"
 
 
-def names():
-    return [f"fuzz/{t}" for t in engine.TARGETS]
-
-
 def wanted(patterns):
-    """Is it among what was asked for?"""
-    return not patterns or any(p.rstrip("/") == "fuzz" for p in patterns)
+    """The targets among what was asked for."""
+    return [t for t in engine.TARGETS if not patterns or any(
+        p.rstrip("/") == "fuzz" or fnmatch.fnmatchcase(f"fuzz/{t}", p) for p in patterns)]
 
 
 def seconds():
