@@ -177,6 +177,55 @@ static void mr_remote_invalidate(struct at *t)
 	}
 }
 
+/*
+ * A server that invalidates what is not registered for it: the client's connection
+ * ends, by its adapter or by itself, and its registration can be given back.
+ */
+static void foreign_invalidate(struct at *t, bool twice)
+{
+	struct at_region *r = at_region(t, AT_BVEC, 16384, 0);
+	u8 *in = at_alloc(t, 64), *out = at_alloc(t, 64);
+	struct at_pair p, next = {};
+	static const struct at_opts none;
+	struct at_mr *m;
+	u32 key;
+	int ret;
+
+	if (!r || !in || !out || !at_pair_open(t, &p, NULL))
+		return;
+	m = at_mr(t, p.cli, r, true, false);
+	if (!m)
+		return;
+	key = le32_to_cpu(m->desc.token);
+	if (twice) {
+		AT_EQ(t, "send_iter with invalidation", at_send_inv(p.srv, out, 64, key), 0);
+		AT_EQ(t, "recvmsg", at_recv_msg(p.cli, in, 64), 64);
+	} else {
+		key += 0x1000;	/* another index, not another use of this one */
+	}
+	at_send_inv(p.srv, out, 64, key);
+	t->waiting = "recvmsg after the end";
+	do {
+		ret = at_recv_msg(p.cli, in, 64);
+	} while (ret >= 0 || ret == -EAGAIN);
+	AT_EQ(t, "recvmsg", ret, -ENOTCONN);
+	if (!at_mr_drop(t, m))
+		return;
+	next.lst = p.lst;
+	if (at_pair_join(t, &next, &none))
+		at_echo(t, &next, 1000);
+}
+
+static void mr_invalidate_unknown(struct at *t)
+{
+	foreign_invalidate(t, false);
+}
+
+static void mr_invalidate_twice(struct at *t)
+{
+	foreign_invalidate(t, true);
+}
+
 /* W2: the peer did not invalidate; using the registration again must be safe. */
 static void mr_reuse_uninvalidated(struct at *t)
 {
@@ -454,6 +503,8 @@ const struct at_case at_cases_mr[] = {
 	{ "mr_cycle", mr_cycle },
 	{ "mr_new_key", mr_new_key },
 	{ "mr_remote_invalidate", mr_remote_invalidate },
+	{ "mr_invalidate_unknown", mr_invalidate_unknown },
+	{ "mr_invalidate_twice", mr_invalidate_twice },
 	{ "mr_reuse_uninvalidated", mr_reuse_uninvalidated },
 	{ "mr_closed_after_deregister", mr_closed_after_deregister },
 	{ "mr_more_than_pool", mr_more_than_pool },
