@@ -13,7 +13,8 @@
     # smp:        virtual CPUs per guest                     (2)
     # param:      NAME = value value ... ; the case runs with each value,
     #             and with each combination when there are several params
-    # files:      built modules or files to put into $MODULES, from the top
+    # files:      built modules or files to put into $MODULES, from the top;
+    #             build/lab/NAME/... and build/peer/smbd-peer are built first
     # allow:      regular expression of a kernel log line that is expected
     #             here, then ` -- ` and the reason
     # icount:     yes: deterministic time, one CPU           (no)

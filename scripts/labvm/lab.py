@@ -42,9 +42,12 @@ def run_directory():
 
 def build_files(paths):
     """Build what cases want from build/lab/NAME/: the external module in
-    tests/NAME (test modules that go into the guests)."""
+    tests/NAME (test modules that go into the guests); and build/peer/smbd-peer,
+    the user-space peer of tests/peer."""
     for path in dict.fromkeys(paths):
         parts = path.split("/")
+        if parts[:2] == ["build", "peer"]:
+            _script("peer")
         if parts[:2] != ["build", "lab"]:
             continue
         env = dict(os.environ, MODULE_SOURCE=os.path.join(TOP, "tests", parts[2]))

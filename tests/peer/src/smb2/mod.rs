@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+//! As much SMB2 as it takes to open a file and to move data by RDMA.
+
+mod crypto;
+mod messages;
+mod ntlm;
+mod session;
+mod tcp;
+
+pub use messages::{Channel, Interface, ReadRequest, ReadResponse, Response, WriteRequest, status};
+pub use session::{Credentials, Dialects, File, Limits, Pipe, Session};
+pub use session::{check_read, check_written, whole};
+pub use tcp::Tcp;

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0
+//! An SMB2 session with a tree and files, over any transport.
+
+use smb_dtyp::Guid;
+use smb_msg::{
+    CloseRequest, CreateDisposition, CreateOptions, CreateRequest, CreateResponse, Dialect,
+    EncryptionCapabilities, EncryptionCipher, FileId, GlobalCapabilities, HashAlgorithm,
+    ImpersonationLevel, NegotiateCapabilities, NegotiateContext, NegotiateDialect,
+    NegotiateRequest, NegotiateResponse, NegotiateSecurityMode, OplockLevel,
+    PreauthIntegrityCapabilities, RdmaTransformCapabilities, RdmaTransformId, SessionSecurityMode,
+    SessionSetupRequest, SessionSetupResponse, SetupRequestFlags, ShareAccessFlags,
+    SigningAlgorithmId, SigningCapabilities, TreeConnectRequest,
+};
+
+use super::crypto::{Signer, extend};
+use super::messages::{
+    Channel, HEADER, Interface, IoctlRequest, ReadRequest, ReadResponse, Response, WriteRequest,
+    WriteResponse, body_of, status,
+};
+use super::ntlm;
+use crate::smbd::Link;
+use crate::smbd::wire::{Descriptor, descriptors};
+use crate::stop::{Stop, Try};
+use crate::verbs::{Region, Rights};
+use crate::{ensure, ensure_eq, fail};
+
+/// What carries SMB2 messages.
+pub trait Pipe {
+    fn send(&mut self, message: &[u8]) -> Try<()>;
+    /// A message and the keys that were invalidated with it.
+    fn receive(&mut self, what: &str) -> Try<(Vec<u8>, Vec<u32>)>;
+    fn is_rdma(&self) -> bool;
+}
+
+impl Pipe for Link {
+    fn send(&mut self, message: &[u8]) -> Try<()> {
+        self.send_message(message)
+    }
+
+    fn receive(&mut self, what: &str) -> Try<(Vec<u8>, Vec<u32>)> {
+        self.receive_message(what)
+    }
+
+    fn is_rdma(&self) -> bool {
+        true
+    }
+}
+
+/// Who the session is for.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    Guest,
+    User { name: String, password: String },
+}
+
+/// The dialects that are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialects {
+    /// 3.0, 3.0.2 and 3.1.1.
+    All,
+    /// 3.0 only.
+    V300,
+}
+
+/// The biggest reads and writes that the server reported.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    pub read: u32,
+    pub write: u32,
+}
+
+/// An open file.
+#[derive(Clone, Copy, Debug)]
+pub struct File(pub FileId);
+
+/// The session; its transport is open to the cases.
+pub struct Session<P> {
+    pub pipe: P,
+    pub limits: Limits,
+    pub session_id: u64,
+    pub tree_id: u32,
+    pub dialect: Option<Dialect>,
+    /// Does the server do RDMA transforms (MS-SMB2 2.2.3.1.6)?
+    pub transforms: bool,
+    guid: [u8; 16],
+    next_id: u64,
+    credits: u32,
+    preauth: [u8; 64],
+    session_key: Option<[u8; 16]>,
+    signer: Option<Signer>,
+}
+
+impl<P: Pipe> Session<P> {
+    pub fn new(pipe: P) -> Self {
+        let mut guid = *b"smbd-peer-\0\0\0\0\0\0";
+        let seed = std::time::UNIX_EPOCH
+            .elapsed()
+            .unwrap_or_default()
+            .as_nanos() as u64;
+        guid[8..].copy_from_slice(&(seed ^ u64::from(std::process::id()) << 32).to_le_bytes());
+        Session {
+            pipe,
+            limits: Limits::default(),
+            session_id: 0,
+            tree_id: 0,
+            dialect: None,
+            transforms: false,
+            guid,
+            next_id: 0,
+            credits: 0,
+            preauth: [0; 64],
+            session_key: None,
+            signer: None,
+        }
+    }
+
+    /// Negotiate, set the session up, connect to the share.
+    pub fn open(pipe: P, dialects: Dialects, who: &Credentials, share: &str) -> Try<Self> {
+        let mut this = Self::new(pipe);
+        this.negotiate(dialects)?;
+        this.setup(who)?;
+        this.tree_connect(share)?;
+        Ok(this)
+    }
+
+    /// The next request as bytes, signed if the session is; `size` is what it
+    /// or its response carries, which decides how many credits it costs.
+    pub fn request(&mut self, command: u16, body: &[u8], size: u32) -> Vec<u8> {
+        let charge = if self.dialect.is_some() {
+            size.div_ceil(65536).max(1)
+        } else {
+            1
+        };
+        let mut out = Vec::with_capacity(HEADER + body.len());
+        out.extend_from_slice(b"\xfeSMB");
+        out.extend_from_slice(&64u16.to_le_bytes());
+        out.extend_from_slice(&(charge as u16).to_le_bytes());
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&command.to_le_bytes());
+        // enough for the biggest operations, with some in flight
+        let ask = 1024u32.saturating_sub(self.credits).max(charge).min(512);
+        out.extend_from_slice(&(ask as u16).to_le_bytes());
+        out.extend_from_slice(&[0; 8]);
+        out.extend_from_slice(&self.next_id.to_le_bytes());
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&self.tree_id.to_le_bytes());
+        out.extend_from_slice(&self.session_id.to_le_bytes());
+        out.extend_from_slice(&[0; 16]);
+        out.extend_from_slice(body);
+        self.next_id += u64::from(charge);
+        self.credits = self.credits.saturating_sub(charge);
+        if let Some(signer) = &self.signer {
+            signer.sign(&mut out);
+        }
+        out
+    }
+
+    /// The response that comes next, whatever its status; interim ones are read.
+    pub fn response(&mut self, what: &str) -> Try<Response> {
+        loop {
+            let (bytes, keys) = self.pipe.receive(what)?;
+            let response = Response::read(bytes, keys)?;
+            self.credits += u32::from(response.credits);
+            if response.status != status::PENDING {
+                return Ok(response);
+            }
+        }
+    }
+
+    /// Send a request and take the response to it.
+    pub fn call(&mut self, command: u16, body: &[u8], size: u32, what: &str) -> Try<Response> {
+        let id = self.next_id;
+        let request = self.request(command, body, size);
+        self.pipe.send(&request)?;
+        let response = self.response(&format!("the response to {what}"))?;
+        ensure_eq!(
+            format!("the message id of the response to {what}"),
+            response.message_id,
+            id
+        );
+        ensure_eq!(
+            format!("the command of the response to {what}"),
+            response.command,
+            command
+        );
+        if let Some(signer) = &self.signer
+            && response.bytes[16] & 8 != 0
+        {
+            ensure!(
+                signer.verify(&response.bytes),
+                "the signature of the response to {what} is wrong"
+            );
+        }
+        Ok(response)
+    }
+
+    fn must(&mut self, command: u16, body: &[u8], size: u32, what: &str) -> Try<Response> {
+        let response = self.call(command, body, size, what)?;
+        ensure!(
+            response.status == status::SUCCESS,
+            "{what}: the server answers {:#010x}",
+            response.status
+        );
+        Ok(response)
+    }
+
+    /// NEGOTIATE (MS-SMB2 2.2.3), with RDMA transforms offered for 3.1.1.
+    pub fn negotiate(&mut self, dialects: Dialects) -> Try<()> {
+        let contexts: Vec<NegotiateContext> = vec![
+            PreauthIntegrityCapabilities {
+                hash_algorithms: vec![HashAlgorithm::Sha512],
+                salt: self.guid.to_vec(),
+            }
+            .into(),
+            EncryptionCapabilities {
+                ciphers: vec![EncryptionCipher::Aes128Gcm],
+            }
+            .into(),
+            SigningCapabilities {
+                signing_algorithms: vec![SigningAlgorithmId::AesCmac],
+            }
+            .into(),
+            RdmaTransformCapabilities {
+                transforms: vec![RdmaTransformId::Encryption, RdmaTransformId::Signing],
+            }
+            .into(),
+        ];
+        let all = dialects == Dialects::All;
+        let request = NegotiateRequest {
+            security_mode: NegotiateSecurityMode::new().with_signing_enabled(true),
+            capabilities: GlobalCapabilities::new()
+                .with_large_mtu(true)
+                .with_multi_channel(true)
+                .with_leasing(true),
+            client_guid: Guid::from(self.guid),
+            dialects: match dialects {
+                Dialects::All => vec![Dialect::Smb030, Dialect::Smb0302, Dialect::Smb0311],
+                Dialects::V300 => vec![Dialect::Smb030],
+            },
+            negotiate_context_list: all.then_some(contexts),
+        };
+        let message = self.request(0, &body_of(&request)?, 0);
+        self.preauth = extend(&self.preauth, &message);
+        self.pipe.send(&message)?;
+        let response = self.response("the response to NEGOTIATE")?;
+        self.preauth = extend(&self.preauth, &response.bytes);
+        ensure_eq!("the status of NEGOTIATE", response.status, status::SUCCESS);
+        let got: NegotiateResponse = response.parse()?;
+        self.dialect = Some(match got.dialect_revision {
+            NegotiateDialect::Smb030 => Dialect::Smb030,
+            NegotiateDialect::Smb0302 => Dialect::Smb0302,
+            NegotiateDialect::Smb0311 => Dialect::Smb0311,
+            other => fail!("the server chose dialect {other:?}"),
+        });
+        self.transforms = got.get_ctx_rdma_transform_capabilities().is_some();
+        self.limits = Limits {
+            read: got.max_read_size,
+            write: got.max_write_size,
+        };
+        Ok(())
+    }
+
+    /// SESSION_SETUP in two rounds (MS-SMB2 2.2.5).
+    pub fn setup(&mut self, who: &Credentials) -> Try<()> {
+        self.authenticate(who, None)
+    }
+
+    /// Bind this connection to a session of another one, which gave it this
+    /// identifier and key (MS-SMB2 3.2.4.2.3).
+    pub fn bind(&mut self, who: &Credentials, to: &Session<impl Pipe>) -> Try<()> {
+        let Some(key) = to.session_key else {
+            fail!("a guest's session cannot be bound");
+        };
+        self.session_id = to.session_id;
+        self.authenticate(who, Some(key))
+    }
+
+    /// The same identity as another connection has, needed before `bind`.
+    pub fn same_client(&mut self, as_of: &Session<impl Pipe>) {
+        self.guid = as_of.guid;
+    }
+
+    fn authenticate(&mut self, who: &Credentials, bound: Option<[u8; 16]>) -> Try<()> {
+        let (user, password) = match who {
+            Credentials::Guest => ("nobody-at-all", None),
+            Credentials::User { name, password } => (name.as_str(), Some(password.as_str())),
+        };
+        let modern = self.dialect == Some(Dialect::Smb0311);
+        if let Some(key) = &bound {
+            // these are signed with the key of the session
+            self.signer = Some(Signer::new(key, modern.then_some(&self.preauth)));
+        }
+        let first = self.setup_round(ntlm::negotiate(), bound.is_some())?;
+        ensure_eq!(
+            "the status of the first SESSION_SETUP",
+            first.status,
+            status::MORE_PROCESSING
+        );
+        self.preauth = extend(&self.preauth, &first.bytes);
+        self.session_id = first.session_id;
+        let challenge: SessionSetupResponse = first.parse()?;
+        let challenge = ntlm::Challenge::read(&challenge.buffer)?;
+        let (token, key) = ntlm::authenticate(&challenge, user, password);
+        let last = self.setup_round(token, bound.is_some())?;
+        ensure!(
+            last.status == status::SUCCESS,
+            "SESSION_SETUP as {user}: the server answers {:#010x}",
+            last.status
+        );
+        let got: SessionSetupResponse = last.parse()?;
+        match password {
+            None => ensure!(
+                got.session_flags.is_guest_or_null_session(),
+                "the server knows no guests: is `map to guest = bad user` set?"
+            ),
+            Some(_) => ensure!(
+                !got.session_flags.is_guest_or_null_session(),
+                "the server took {user} for a guest: does it have such a user?"
+            ),
+        }
+        if let Some(key) = key {
+            // a channel's own key comes from its own authentication
+            // (MS-SMB2 3.3.5.5.3); the session keeps its key
+            self.session_key = bound.or(Some(key));
+            self.signer = Some(Signer::new(&key, modern.then_some(&self.preauth)));
+        }
+        Ok(())
+    }
+
+    fn setup_round(&mut self, token: Vec<u8>, binding: bool) -> Try<Response> {
+        let request = SessionSetupRequest::new(
+            token,
+            SessionSecurityMode::new().with_signing_enabled(true),
+            SetupRequestFlags::new().with_binding(binding),
+            NegotiateCapabilities::new(),
+        );
+        let message = self.request(1, &body_of(&request)?, 0);
+        self.preauth = extend(&self.preauth, &message);
+        self.pipe.send(&message)?;
+        self.response("the response to SESSION_SETUP")
+    }
+
+    pub fn tree_connect(&mut self, share: &str) -> Try<()> {
+        let request = TreeConnectRequest::new(&format!(r"\\server\{share}"));
+        let response = self.must(3, &body_of(&request)?, 0, &format!("TREE_CONNECT {share}"))?;
+        self.tree_id = response.tree_id;
+        Ok(())
+    }
+
+    /// CREATE: a file that is made if it is not there.
+    pub fn create(&mut self, name: &str) -> Try<File> {
+        let request = CreateRequest {
+            requested_oplock_level: OplockLevel::None,
+            impersonation_level: ImpersonationLevel::Impersonation,
+            desired_access: smb_msg_access(),
+            file_attributes: Default::default(),
+            share_access: ShareAccessFlags::new()
+                .with_read(true)
+                .with_write(true)
+                .with_delete(true),
+            create_disposition: CreateDisposition::OpenIf,
+            create_options: CreateOptions::new().with_non_directory_file(true),
+            name: name.into(),
+            contexts: Default::default(),
+        };
+        let response = self.must(5, &body_of(&request)?, 0, &format!("CREATE {name}"))?;
+        let got: CreateResponse = response.parse()?;
+        Ok(File(got.file_id))
+    }
+
+    pub fn close(&mut self, file: File) -> Try<()> {
+        let request = CloseRequest { file_id: file.0 };
+        let mut body = body_of(&request)?;
+        body.truncate(24);
+        self.must(6, &body, 0, "CLOSE")?;
+        Ok(())
+    }
+
+    /// The whole SMB2 message of a WRITE with its data inside.
+    pub fn write_message(&mut self, file: File, offset: u64, data: &[u8]) -> Vec<u8> {
+        let body = WriteRequest::inline(file.0, offset, data).body();
+        self.request(9, &body, data.len() as u32)
+    }
+
+    /// A WRITE with the data inside that must succeed.
+    pub fn write_inline(&mut self, file: File, offset: u64, data: &[u8]) -> Try<()> {
+        let message = self.write_message(file, offset, data);
+        self.pipe.send(&message)?;
+        let response = self.response("the response to WRITE")?;
+        check_written(&response, data.len() as u32)
+    }
+
+    /// A READ with the data in the response: the status and what came.
+    pub fn read_message(&mut self, file: File, offset: u64, len: u32) -> Vec<u8> {
+        self.request(8, &ReadRequest::new(file.0, offset, len).body(), len)
+    }
+
+    /// WRITE by RDMA; any status.
+    pub fn write_by(
+        &mut self,
+        file: File,
+        offset: u64,
+        len: u32,
+        channel: Channel,
+        list: &[Descriptor],
+    ) -> Try<Response> {
+        let body = WriteRequest::by(file.0, offset, len, channel, descriptors(list)).body();
+        self.call(9, &body, len, &format!("WRITE of {len} bytes by RDMA"))
+    }
+
+    /// READ by RDMA; any status.
+    pub fn read_by(
+        &mut self,
+        file: File,
+        offset: u64,
+        len: u32,
+        channel: Channel,
+        list: &[Descriptor],
+    ) -> Try<Response> {
+        let body = ReadRequest::new(file.0, offset, len)
+            .by(channel, descriptors(list))
+            .body();
+        self.call(8, &body, len, &format!("READ of {len} bytes by RDMA"))
+    }
+
+    /// FSCTL_QUERY_NETWORK_INTERFACE_INFO; any status.
+    pub fn query_interfaces(&mut self) -> Try<Response> {
+        let body = IoctlRequest::query_interfaces().body();
+        self.call(11, &body, 65536, "FSCTL_QUERY_NETWORK_INTERFACE_INFO")
+    }
+
+    /// Its list; it must succeed.
+    pub fn interfaces(&mut self) -> Try<Vec<Interface>> {
+        let response = self.query_interfaces()?;
+        ensure_eq!("the status of the query", response.status, status::SUCCESS);
+        Interface::list(&response)
+    }
+}
+
+impl Session<Link> {
+    /// The whole of a file by RDMA (channel V1), as the test suites check content.
+    pub fn read_back(&mut self, file: File, len: usize) -> Try<Vec<u8>> {
+        let region = self.pipe.register(len, Rights::Write)?;
+        let response = self.read_by(file, 0, len as u32, Channel::RdmaV1, &[whole(&region)])?;
+        check_read(&response, len as u32)?;
+        Ok(region.buffer.take(0, len))
+    }
+}
+
+/// The descriptor of a whole region.
+pub fn whole(region: &Region) -> Descriptor {
+    Descriptor {
+        offset: region.buffer.address(),
+        token: region.key(),
+        length: region.buffer.len() as u32,
+    }
+}
+
+/// A WRITE response with success for all bytes (MS-SMB2 2.2.22).
+pub fn check_written(response: &Response, len: u32) -> Try<()> {
+    ensure_eq!("the command of the response", response.command, 9);
+    ensure!(
+        response.status == status::SUCCESS,
+        "WRITE of {len} bytes: the server answers {:#010x}",
+        response.status
+    );
+    let got: WriteResponse = response.body()?;
+    ensure_eq!("Count of the WRITE response", got.count, len);
+    Ok(())
+}
+
+/// A READ response with all data by RDMA (MS-SMB2 3.3.5.12).
+pub fn check_read(response: &Response, len: u32) -> Try<()> {
+    ensure!(
+        response.status == status::SUCCESS,
+        "READ of {len} bytes: the server answers {:#010x}",
+        response.status
+    );
+    let got: ReadResponse = response.body()?;
+    ensure_eq!("DataLength of the READ response", got.data_length, 0);
+    ensure_eq!("DataOffset of the READ response", got.data_offset, 80);
+    ensure_eq!(
+        "DataRemaining of the READ response",
+        got.data_remaining,
+        len
+    );
+    ensure!(
+        response.bytes.len() <= 81,
+        "the READ response carries {} bytes",
+        response.bytes.len() - 80
+    );
+    Ok(())
+}
+
+fn smb_msg_access() -> smb_fscc::FileAccessMask {
+    smb_fscc::FileAccessMask::new()
+        .with_generic_read(true)
+        .with_generic_write(true)
+        .with_delete(true)
+}
+
+/// A failed call as the reason of a skipped case.
+pub fn or_skip<T>(got: Try<T>, why: &str) -> Try<T> {
+    got.map_err(|e| Stop::Skipped(format!("{why}: {e}")))
+}

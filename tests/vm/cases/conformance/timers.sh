@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0
+# desc: conformance: timers of minutes, all at the same time (T, C-05)
+# modules: rust c
+# control: c
+# param: DEV = rxe siw
+# deadline: 600
+# boot-group: conformance
+# files: build/peer/smbd-peer tests/peer/guest.sh
+
+run() {
+	. "$MODULES/guest.sh"
+	peer_server
+	peer_run T C-05
+}
