@@ -45,6 +45,11 @@ impl Context {
         self.notes.push(text.into());
     }
 
+    /// The case's identifier.
+    pub fn id(&self) -> &'static str {
+        self.id
+    }
+
     /// An RDMA connection, nothing said yet.
     pub fn connect(&self, offer: Offer) -> Try<Link> {
         let to = SocketAddr::new(self.config.server, 0);

@@ -5,6 +5,7 @@ use super::{Case, Context, case};
 use crate::smb2::{Credentials, Dialects, Interface, Session, Tcp, status};
 use crate::stop::{Stop, Try};
 use crate::{ensure, ensure_eq};
+use smb_msg::RdmaTransformId;
 
 pub const CASES: &[Case] = &[
     case(
@@ -15,12 +16,12 @@ pub const CASES: &[Case] = &[
     case(
         "F-02",
         "Negotiate_SMB311_RdmaTransformCapabilities_EmptyTransformIds",
-        transforms,
+        no_transforms,
     ),
     case(
         "F-03",
         "Negotiate_SMB311_RdmaTransformCapabilities_InvalidDataLength",
-        transforms,
+        short_context,
     ),
     case("F-04", "BVT_NetworkInterfaceInfo_QuerySuccessful", query),
     case(
@@ -44,11 +45,67 @@ fn set_up(c: &Context, who: &Credentials) -> Try<Session<Tcp>> {
     Session::open(c.tcp(c.config.server)?, Dialects::All, who, "IPC$")
 }
 
-/// These are for servers with RDMA transforms.
-fn transforms(c: &mut Context) -> Try<()> {
+/// These are for servers with RDMA transforms: a connection to one.
+fn with_transforms(c: &Context) -> Try<Session<Tcp>> {
     let mut session = Session::new(c.tcp(c.config.server)?);
     session.negotiate(Dialects::All)?;
-    Err(super::transform::reason(session.transforms))
+    if session.transforms.is_none() {
+        return Err(Stop::Skipped(
+            "the server answers no RDMA transform capabilities (SMB2 negotiate context 7)".into(),
+        ));
+    }
+    Ok(session)
+}
+
+/// Those that were offered and that it does, at least one (MS-SMB2 3.3.5.4).
+fn transforms(c: &mut Context) -> Try<()> {
+    let session = with_transforms(c)?;
+    let got = session.transforms.unwrap_or_default();
+    ensure!(
+        (1..=2).contains(&got.len()),
+        "the server answers {} transforms",
+        got.len()
+    );
+    c.note(format!("{got:?}"));
+    Ok(())
+}
+
+fn refuses(c: &Context, message: &[u8]) -> Try<()> {
+    let mut session = Session::new(c.tcp(c.config.server)?);
+    session.send(message)?;
+    let response = session.response("the response to NEGOTIATE")?;
+    ensure!(
+        response.status == status::INVALID_PARAMETER,
+        "the server answers {:#010x}, should be {:#010x}",
+        response.status,
+        status::INVALID_PARAMETER
+    );
+    Ok(())
+}
+
+/// TransformCount is 0.
+fn no_transforms(c: &mut Context) -> Try<()> {
+    drop(with_transforms(c)?);
+    let mut writer = Session::new(c.tcp(c.config.server)?);
+    let message = writer.negotiate_message(Dialects::All, Vec::new())?;
+    refuses(c, &message)
+}
+
+/// DataLength of the context is 2, too little for what it must have.
+fn short_context(c: &mut Context) -> Try<()> {
+    drop(with_transforms(c)?);
+    let mut writer = Session::new(c.tcp(c.config.server)?);
+    let both = vec![RdmaTransformId::Encryption, RdmaTransformId::Signing];
+    let mut message = writer.negotiate_message(Dialects::All, both)?;
+    // the context is the last: 8 bytes of its own, then 8 and two identifiers
+    let at = message.len() - 20;
+    ensure_eq!(
+        "the type of the last context",
+        message[at..at + 2].to_vec(),
+        vec![7, 0]
+    );
+    message[at + 2..at + 4].copy_from_slice(&[2, 0]);
+    refuses(c, &message)
 }
 
 fn query(c: &mut Context) -> Try<()> {

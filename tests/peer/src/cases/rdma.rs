@@ -228,7 +228,7 @@ fn two_channels(c: &mut Context, main_address: IpAddr, who: &Credentials) -> Try
     let mut main = Session::open(c.tcp(main_address)?, Dialects::V300, who, &share)?;
     let file = main.create(&c.file_name())?;
     let data = pattern::bytes(16, LARGE);
-    let step = main.limits.write.min(1 << 18).max(1) as usize;
+    let step = main.limits.write.clamp(1, 1 << 18) as usize;
     for (i, piece) in data.chunks(step).enumerate() {
         main.write_inline(file, (i * step) as u64, piece)?;
     }

@@ -7,6 +7,7 @@ use super::{Case, Context, case};
 use crate::smb2::{Dialects, Session};
 use crate::smbd::Offer;
 use crate::stop::{Stop, Try};
+use smb_msg::RdmaTransformId;
 
 #[rustfmt::skip]
 pub const CASES: &[Case] = &[
@@ -48,15 +49,19 @@ pub const CASES: &[Case] = &[
 fn transforms(c: &mut Context) -> Try<()> {
     let mut session = Session::new(c.negotiated(Offer::usual())?);
     session.negotiate(Dialects::All)?;
-    Err(reason(session.transforms))
-}
-
-/// Why a case about transforms is left out.
-pub fn reason(supported: bool) -> Stop {
-    Stop::Skipped(match supported {
-        false => "the server answers no RDMA transform capabilities (SMB2 negotiate context 7): \
-                  it does not support them"
-            .into(),
-        true => "the server supports RDMA transforms, this peer does not yet".into(),
-    })
+    let signing = c.id().starts_with('S');
+    let wanted = if signing {
+        RdmaTransformId::Signing
+    } else {
+        RdmaTransformId::Encryption
+    };
+    Err(Stop::Skipped(match &session.transforms {
+        None => {
+            "the server answers no RDMA transform capabilities (SMB2 negotiate context 7)".into()
+        }
+        Some(has) if !has.contains(&wanted) => {
+            format!("the server does not support this: of {wanted:?} among others it took {has:?}")
+        }
+        Some(_) => "the server supports this, but this peer does not encrypt sessions yet".into(),
+    }))
 }

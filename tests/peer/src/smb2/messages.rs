@@ -21,14 +21,12 @@ pub mod status {
     pub const NETWORK_NAME_DELETED: u32 = 0xC000_00C9;
 }
 
-/// MS-SMB2 2.2.19, 2.2.21: how data travels.
+/// MS-SMB2 2.2.19, 2.2.21: how data travels if not in the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Channel {
-    None = 0,
     RdmaV1 = 1,
     RdmaV1Invalidate = 2,
-    RdmaTransform = 3,
 }
 
 /// READ request (MS-SMB2 2.2.19), 48 bytes and what follows.

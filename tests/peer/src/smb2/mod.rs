@@ -7,7 +7,7 @@ mod ntlm;
 mod session;
 mod tcp;
 
-pub use messages::{Channel, Interface, ReadRequest, ReadResponse, Response, WriteRequest, status};
-pub use session::{Credentials, Dialects, File, Limits, Pipe, Session};
+pub use messages::{Channel, Interface, ReadRequest, Response, WriteRequest, status};
+pub use session::{Credentials, Dialects, File, Limits, Session};
 pub use session::{check_read, check_written, whole};
 pub use tcp::Tcp;

@@ -5,8 +5,8 @@ use smb_dtyp::Guid;
 use smb_msg::{
     CloseRequest, CreateDisposition, CreateOptions, CreateRequest, CreateResponse, Dialect,
     EncryptionCapabilities, EncryptionCipher, FileId, GlobalCapabilities, HashAlgorithm,
-    ImpersonationLevel, NegotiateCapabilities, NegotiateContext, NegotiateDialect,
-    NegotiateRequest, NegotiateResponse, NegotiateSecurityMode, OplockLevel,
+    ImpersonationLevel, NegotiateCapabilities, NegotiateContext, NegotiateContextValue,
+    NegotiateDialect, NegotiateRequest, NegotiateResponse, NegotiateSecurityMode, OplockLevel,
     PreauthIntegrityCapabilities, RdmaTransformCapabilities, RdmaTransformId, SessionSecurityMode,
     SessionSetupRequest, SessionSetupResponse, SetupRequestFlags, ShareAccessFlags,
     SigningAlgorithmId, SigningCapabilities, TreeConnectRequest,
@@ -20,7 +20,7 @@ use super::messages::{
 use super::ntlm;
 use crate::smbd::Link;
 use crate::smbd::wire::{Descriptor, descriptors};
-use crate::stop::{Stop, Try};
+use crate::stop::Try;
 use crate::verbs::{Region, Rights};
 use crate::{ensure, ensure_eq, fail};
 
@@ -29,7 +29,6 @@ pub trait Pipe {
     fn send(&mut self, message: &[u8]) -> Try<()>;
     /// A message and the keys that were invalidated with it.
     fn receive(&mut self, what: &str) -> Try<(Vec<u8>, Vec<u32>)>;
-    fn is_rdma(&self) -> bool;
 }
 
 impl Pipe for Link {
@@ -39,10 +38,6 @@ impl Pipe for Link {
 
     fn receive(&mut self, what: &str) -> Try<(Vec<u8>, Vec<u32>)> {
         self.receive_message(what)
-    }
-
-    fn is_rdma(&self) -> bool {
-        true
     }
 }
 
@@ -80,8 +75,9 @@ pub struct Session<P> {
     pub session_id: u64,
     pub tree_id: u32,
     pub dialect: Option<Dialect>,
-    /// Does the server do RDMA transforms (MS-SMB2 2.2.3.1.6)?
-    pub transforms: bool,
+    /// The RDMA transforms that the server does (MS-SMB2 2.2.3.1.6); None if it
+    /// said nothing about them.
+    pub transforms: Option<Vec<RdmaTransformId>>,
     guid: [u8; 16],
     next_id: u64,
     credits: u32,
@@ -104,7 +100,7 @@ impl<P: Pipe> Session<P> {
             session_id: 0,
             tree_id: 0,
             dialect: None,
-            transforms: false,
+            transforms: None,
             guid,
             next_id: 0,
             credits: 0,
@@ -167,6 +163,11 @@ impl<P: Pipe> Session<P> {
         }
     }
 
+    /// Send a request that `request` made.
+    pub fn send(&mut self, message: &[u8]) -> Try<()> {
+        self.pipe.send(message)
+    }
+
     /// Send a request and take the response to it.
     pub fn call(&mut self, command: u16, body: &[u8], size: u32, what: &str) -> Try<Response> {
         let id = self.next_id;
@@ -204,8 +205,13 @@ impl<P: Pipe> Session<P> {
         Ok(response)
     }
 
-    /// NEGOTIATE (MS-SMB2 2.2.3), with RDMA transforms offered for 3.1.1.
-    pub fn negotiate(&mut self, dialects: Dialects) -> Try<()> {
+    /// A NEGOTIATE request (MS-SMB2 2.2.3). With 3.1.1 it ends in a context that
+    /// offers these RDMA transforms.
+    pub fn negotiate_message(
+        &mut self,
+        dialects: Dialects,
+        transforms: Vec<RdmaTransformId>,
+    ) -> Try<Vec<u8>> {
         let contexts: Vec<NegotiateContext> = vec![
             PreauthIntegrityCapabilities {
                 hash_algorithms: vec![HashAlgorithm::Sha512],
@@ -220,12 +226,8 @@ impl<P: Pipe> Session<P> {
                 signing_algorithms: vec![SigningAlgorithmId::AesCmac],
             }
             .into(),
-            RdmaTransformCapabilities {
-                transforms: vec![RdmaTransformId::Encryption, RdmaTransformId::Signing],
-            }
-            .into(),
+            RdmaTransformCapabilities { transforms }.into(),
         ];
-        let all = dialects == Dialects::All;
         let request = NegotiateRequest {
             security_mode: NegotiateSecurityMode::new().with_signing_enabled(true),
             capabilities: GlobalCapabilities::new()
@@ -237,9 +239,15 @@ impl<P: Pipe> Session<P> {
                 Dialects::All => vec![Dialect::Smb030, Dialect::Smb0302, Dialect::Smb0311],
                 Dialects::V300 => vec![Dialect::Smb030],
             },
-            negotiate_context_list: all.then_some(contexts),
+            negotiate_context_list: (dialects == Dialects::All).then_some(contexts),
         };
-        let message = self.request(0, &body_of(&request)?, 0);
+        Ok(self.request(0, &body_of(&request)?, 0))
+    }
+
+    /// Negotiate, with all RDMA transforms offered.
+    pub fn negotiate(&mut self, dialects: Dialects) -> Try<()> {
+        let all = vec![RdmaTransformId::Encryption, RdmaTransformId::Signing];
+        let message = self.negotiate_message(dialects, all)?;
         self.preauth = extend(&self.preauth, &message);
         self.pipe.send(&message)?;
         let response = self.response("the response to NEGOTIATE")?;
@@ -252,11 +260,15 @@ impl<P: Pipe> Session<P> {
             NegotiateDialect::Smb0311 => Dialect::Smb0311,
             other => fail!("the server chose dialect {other:?}"),
         });
-        self.transforms = got.get_ctx_rdma_transform_capabilities().is_some();
         self.limits = Limits {
             read: got.max_read_size,
             write: got.max_write_size,
         };
+        let contexts = got.negotiate_context_list.unwrap_or_default();
+        self.transforms = contexts.into_iter().find_map(|c| match c.data {
+            NegotiateContextValue::RdmaTransformCapabilities(t) => Some(t.transforms),
+            _ => None,
+        });
         Ok(())
     }
 
@@ -497,9 +509,4 @@ fn smb_msg_access() -> smb_fscc::FileAccessMask {
         .with_generic_read(true)
         .with_generic_write(true)
         .with_delete(true)
-}
-
-/// A failed call as the reason of a skipped case.
-pub fn or_skip<T>(got: Try<T>, why: &str) -> Try<T> {
-    got.map_err(|e| Stop::Skipped(format!("{why}: {e}")))
 }

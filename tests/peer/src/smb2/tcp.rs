@@ -59,8 +59,4 @@ impl Pipe for Tcp {
             .line(self.number, &format!("< {}", transcript::smb2(&message)));
         Ok((message, Vec::new()))
     }
-
-    fn is_rdma(&self) -> bool {
-        false
-    }
 }

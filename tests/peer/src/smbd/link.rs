@@ -210,15 +210,6 @@ impl Link {
         self.send_data(header, &header.message(&[]))
     }
 
-    /// All sends have left, or the connection has ended.
-    pub fn flush(&mut self) -> Try<()> {
-        ensure!(
-            self.endpoint.flush(Instant::now() + PATIENCE)?,
-            "sends did not complete within {PATIENCE:?}"
-        );
-        Ok(())
-    }
-
     pub fn post_receives(&mut self, n: u32) -> Try<u32> {
         let done = self.endpoint.post_receives(n)?;
         if done > 0 {

@@ -5,4 +5,4 @@ mod link;
 mod stream;
 pub mod wire;
 
-pub use link::{DISCONNECT, Link, Offer, PATIENCE, Received};
+pub use link::{DISCONNECT, Link, Offer, PATIENCE};

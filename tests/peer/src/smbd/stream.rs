@@ -146,7 +146,7 @@ impl Link {
     ) -> Try<usize> {
         let (len, rest) = (m.header.length as usize, m.header.remaining as usize);
         ensure!(
-            m.header.offset % 8 == 0,
+            m.header.offset.is_multiple_of(8),
             "DataOffset is {}",
             m.header.offset
         );

@@ -146,7 +146,7 @@ pub struct Descriptor {
 
 /// Descriptors as the channel information of a request.
 pub fn descriptors(list: &[Descriptor]) -> Vec<u8> {
-    list.iter().flat_map(|d| to_bytes(d)).collect()
+    list.iter().flat_map(to_bytes).collect()
 }
 
 fn to_bytes<T: for<'a> BinWrite<Args<'a> = ()> + binrw::meta::WriteEndian>(value: &T) -> Vec<u8> {

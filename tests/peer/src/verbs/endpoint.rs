@@ -467,16 +467,6 @@ impl Endpoint {
         self.gone
     }
 
-    /// Wait until all sends have completed.
-    pub fn flush(&mut self, deadline: Instant) -> io::Result<bool> {
-        while self.free_sends.len() < self.queues.sends as usize && !self.gone {
-            if !self.step(deadline)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     /// Disconnect, without a word before.
     pub fn disconnect(&mut self) {
         // SAFETY: the id has been connected.

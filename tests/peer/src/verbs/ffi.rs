@@ -214,7 +214,6 @@ pub mod event {
     pub const ESTABLISHED: c_int = 9;
     pub const DISCONNECTED: c_int = 10;
     pub const DEVICE_REMOVAL: c_int = 11;
-    pub const TIMEWAIT_EXIT: c_int = 15;
 
     /// The name of an event, for messages.
     pub fn name(event: c_int) -> &'static str {

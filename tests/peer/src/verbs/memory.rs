@@ -122,7 +122,6 @@ pub struct Region {
     mr: Option<NonNull<Mr>>,
     window: Option<Window>,
     pub buffer: Buffer,
-    pub rights: Rights,
     domain: Rc<Domain>,
 }
 
@@ -154,7 +153,6 @@ impl Region {
             mr: Some(mr),
             window: None,
             buffer,
-            rights,
             domain: domain.clone(),
         })
     }

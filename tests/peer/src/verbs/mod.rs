@@ -9,4 +9,4 @@ mod memory;
 
 pub use cm::Port;
 pub use endpoint::{Endpoint, Event, Queues, SendKind};
-pub use memory::{Buffer, Region, Rights};
+pub use memory::{Region, Rights};

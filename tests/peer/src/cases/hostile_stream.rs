@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+//! HC and HS: peers that misuse credits, and streams that are not what they
+//! announce. The server gets over each in bounded time and serves the next.
+
+use std::time::{Duration, Instant};
+
+use super::data::{MODERATE, set_up, write_of, written_and_there};
+use super::{Case, Context, case, long};
+use crate::smb2::{Dialects, Session};
+use crate::smbd::wire::{DataHeader, RESPONSE_REQUESTED};
+use crate::smbd::{DISCONNECT, Link, Offer, PATIENCE};
+use crate::stop::{Stop, Try};
+use crate::verbs::SendKind;
+use crate::{ensure, fail};
+
+pub const CASES: &[Case] = &[
+    case("HC-01", "Credits_Never_Granted", never_grants),
+    case(
+        "HC-02",
+        "Credits_65535_Granted_40000_Times",
+        grants_without_end,
+    ),
+    case("HC-03", "Credits_Overrun", overruns),
+    case("HC-04", "Credits_Target_Up_And_Down", target_up_and_down),
+    case(
+        "HS-01",
+        "Stream_Empty_Messages_Between_Fragments",
+        interleaved,
+    ),
+    long("HS-02", "Stream_Never_Ends", never_ends),
+    case("HS-03", "Stream_Write_With_Immediate", |c| {
+        odd(c, SendKind::WriteImmediate(7))
+    }),
+    case("HS-04", "Stream_Send_With_Immediate", |c| {
+        odd(c, SendKind::Immediate(7))
+    }),
+    case("HS-05", "Stream_Send_With_Invalidate_Of_Unknown_Key", |c| {
+        odd(c, SendKind::Invalidate(0xdead_be00))
+    }),
+    case("HS-06", "Stream_Disconnect_In_Every_State", disconnects),
+];
+
+/// A request whose answer the server is given no credit for.
+fn never_grants(c: &mut Context) -> Try<()> {
+    let link = c.negotiated(Offer::basic())?;
+    let mut session = Session::new(link);
+    let message = session.request(13, &[4, 0, 0, 0], 0);
+    let link = &mut session.pipe;
+    link.post_receives(4)?;
+    let since = Instant::now();
+    let header = DataHeader::with(10, 0, message.len(), 0);
+    link.send_data(header, &header.message(&message))?;
+    match link.poll_data(Duration::from_secs(132)) {
+        Err(Stop::Gone(_)) => c.note(format!(
+            "ended after {:.1} s",
+            since.elapsed().as_secs_f64()
+        )),
+        Ok(None) => fail!("the server kept the connection for 132 s"),
+        Ok(Some(m)) => fail!("a message came without a credit: {:?}", m.header),
+        Err(other) => return Err(other),
+    }
+    c.still_there()
+}
+
+/// More credits than any counter of 16 or of 31 bits holds. The connection may
+/// work on or end; nothing else may happen.
+fn grants_without_end(c: &mut Context) -> Try<()> {
+    let (mut session, file) = set_up(c)?;
+    session.pipe.repost = true;
+    for i in 0..40_000 {
+        let step = session
+            .pipe
+            .wait_for_credit()
+            .and_then(|()| session.pipe.send_empty(255, 65535, 0));
+        match step {
+            Ok(()) => {}
+            Err(Stop::Gone(how)) => {
+                c.note(format!(
+                    "the server ended the connection after {i} messages ({how})"
+                ));
+                return c.still_there();
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    let data = vec![0x5a; 1000];
+    match session.write_inline(file, 0, &data) {
+        Ok(()) => c.note("the connection works after that"),
+        Err(Stop::Gone(how)) => c.note(format!("the server ended the connection ({how})")),
+        Err(other) => return Err(other),
+    }
+    c.still_there()
+}
+
+/// Three times as many messages as there are credits, all at once.
+fn overruns(c: &mut Context) -> Try<()> {
+    let mut link = c.negotiated(Offer::basic())?;
+    link.fill_receives()?;
+    link.repost = true;
+    let granted = link.credits;
+    let mut count = 0;
+    for _ in 0..3 * granted + 300 {
+        match link.send_empty(10, 1, 0) {
+            Ok(()) => count += 1,
+            Err(Stop::Gone(_)) => break,
+            Err(other) => return Err(other),
+        }
+    }
+    let how = loop {
+        match link.poll_data(Duration::from_secs(2)) {
+            Ok(Some(_)) => {}
+            Ok(None) => break "the server works on",
+            Err(Stop::Gone(_)) => break "the connection ended",
+            Err(other) => return Err(other),
+        }
+    };
+    c.note(format!("{count} messages with {granted} credits: {how}"));
+    c.still_there()
+}
+
+/// The client wants one credit, then all it can have, then one again.
+fn target_up_and_down(c: &mut Context) -> Try<()> {
+    let (mut session, file) = set_up(c)?;
+    session.pipe.repost = true;
+    for i in 0..200u32 {
+        session.pipe.wait_for_credit()?;
+        session
+            .pipe
+            .send_empty(if i % 2 == 0 { 1 } else { 65535 }, 1, 0)?;
+    }
+    session.write_inline(file, 0, &[1; 500])?;
+    session.close(file)
+}
+
+/// Messages without data between the fragments of one that has data: odd, but
+/// they say nothing about it (3.1.5.8).
+fn interleaved(c: &mut Context) -> Try<()> {
+    let (mut session, file) = set_up(c)?;
+    let (message, data) = write_of(&mut session, file, MODERATE);
+    let size = session.pipe.fragment_size();
+    let mut sent = 0;
+    for piece in message.chunks(size) {
+        session.pipe.wait_for_credit()?;
+        sent += piece.len();
+        let header = DataHeader::with(255, 1, piece.len(), message.len() - sent);
+        session.pipe.send_data(header, &header.message(piece))?;
+        session.pipe.wait_for_credit()?;
+        session.pipe.send_empty(255, 1, 0)?;
+    }
+    written_and_there(&mut session, file, &data)
+}
+
+/// A message that begins and does not go on, from a client that answers every
+/// keepalive.
+fn never_ends(c: &mut Context) -> Try<()> {
+    let (mut session, file) = set_up(c)?;
+    let (message, _) = write_of(&mut session, file, MODERATE);
+    let link = &mut session.pipe;
+    let header = DataHeader::with(255, 1, 1000, message.len() - 1000);
+    link.send_data(header, &header.message(&message[..1000]))?;
+    let since = Instant::now();
+    let limit = Duration::from_secs(300);
+    let mut asked = 0;
+    loop {
+        match link.poll_data(limit.saturating_sub(since.elapsed())) {
+            Ok(Some(m)) if m.header.flags & RESPONSE_REQUESTED != 0 => {
+                asked += 1;
+                link.wait_for_credit()?;
+                link.send_empty(255, 1, 0)?;
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => fail!("the server waits for the rest of a message for 300 s"),
+            Err(Stop::Gone(_)) => break,
+            Err(other) => return Err(other),
+        }
+    }
+    c.note(format!(
+        "ended after {:.1} s, {asked} keepalives",
+        since.elapsed().as_secs_f64()
+    ));
+    c.still_there()
+}
+
+/// Work requests that SMB Direct does not use.
+fn odd(c: &mut Context, kind: SendKind) -> Try<()> {
+    for negotiated in [false, true] {
+        let mut link = c.connect(Offer::basic())?;
+        if link.is_iwarp() && !matches!(kind, SendKind::Invalidate(_)) {
+            return Err(Stop::Skipped("iWARP has no immediate data".into()));
+        }
+        let bytes = if negotiated {
+            link.negotiate()?;
+            link.fill_receives()?;
+            DataHeader::empty(10, 10).message(&[])
+        } else {
+            link.offer.request.bytes()
+        };
+        let payload = if matches!(kind, SendKind::WriteImmediate(_)) {
+            &[][..]
+        } else {
+            &bytes
+        };
+        link.send_as(payload, "a message", kind)?;
+        let how = match link.must_end(DISCONNECT, "that is no message of SMB Direct") {
+            Ok(took) => format!("ended after {:.2} s", took.as_secs_f64()),
+            // to read it as a message is no fault
+            Err(_) if kind == SendKind::Immediate(7) => "the server took it".into(),
+            Err(other) => return Err(other),
+        };
+        let when = if negotiated { "after" } else { "before" };
+        c.note(format!("{when} negotiation: {how}"));
+        drop(link);
+        c.still_there()?;
+    }
+    Ok(())
+}
+
+/// Go away before, during and after everything.
+fn disconnects(c: &mut Context) -> Try<()> {
+    c.connect(Offer::basic())?.disconnect();
+    let mut link = c.connect(Offer::basic())?;
+    let bytes = link.offer.request.bytes();
+    link.send_raw(&bytes, "negotiate request")?;
+    link.disconnect();
+    drop(link);
+    c.negotiated(Offer::basic())?.disconnect();
+    // in the middle of a message
+    let (mut session, file) = set_up(c)?;
+    let (message, _) = write_of(&mut session, file, MODERATE);
+    let header = DataHeader::with(255, 1, 1000, message.len() - 1000);
+    session
+        .pipe
+        .send_data(header, &header.message(&message[..1000]))?;
+    session.pipe.disconnect();
+    drop(session);
+    // while data is on its way by RDMA
+    for _ in 0..3 {
+        mid_transfer(c)?;
+    }
+    // and a whole session still works
+    let (mut session, file) = c.with_file(Offer::usual(), Dialects::All)?;
+    session.write_inline(file, 0, b"still here")?;
+    session.close(file)
+}
+
+fn mid_transfer(c: &mut Context) -> Try<()> {
+    use crate::smb2::{Channel, WriteRequest, whole};
+    use crate::smbd::wire::descriptors;
+    use crate::verbs::Rights;
+    let (mut session, file): (Session<Link>, _) = c.with_file(Offer::usual(), Dialects::All)?;
+    let len = session.limits.write;
+    ensure!(len > 0, "the server writes nothing");
+    let region = session.pipe.register(len as usize, Rights::Read)?;
+    let body = WriteRequest::by(
+        file.0,
+        0,
+        len,
+        Channel::RdmaV1,
+        descriptors(&[whole(&region)]),
+    )
+    .body();
+    let message = session.request(9, &body, len);
+    session.pipe.send_message(&message)?;
+    // long enough for the server to begin
+    match session
+        .pipe
+        .poll_data(Duration::from_millis(5).min(PATIENCE))
+    {
+        Ok(_) | Err(Stop::Gone(_)) => {}
+        Err(other) => return Err(other),
+    }
+    session.pipe.disconnect();
+    Ok(())
+}
