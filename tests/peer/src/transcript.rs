@@ -125,10 +125,8 @@ pub fn data(bytes: &[u8]) -> String {
     if h.reserved != 0 {
         let _ = write!(out, ", reserved {:#x}", h.reserved);
     }
-    if let Some(payload) = bytes.get(h.offset as usize..)
-        && h.length >= 64
-        && payload.starts_with(b"\xfeSMB")
-    {
+    let payload = bytes.get(h.offset as usize..).unwrap_or_default();
+    if h.length >= 64 && payload.starts_with(b"\xfeSMB") {
         let _ = write!(out, " | {}", smb2(payload));
     }
     out

@@ -2,8 +2,8 @@
 //! What a case is given: the server's address, and ways to connect to it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 
 use crate::smb2::{Credentials, Dialects, File, Session, Tcp};
 use crate::smbd::{Link, Offer};

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::pattern;
-use super::{Case, Context, case, long};
-use crate::smb2::{Dialects, Response, Session, status};
+use super::{case, long, Case, Context};
+use crate::smb2::{status, Dialects, Response, Session};
 use crate::smbd::{Link, Offer, PATIENCE};
 use crate::stop::{Stop, Try};
 use crate::{ensure, ensure_eq, fail};

@@ -2,8 +2,8 @@
 //! D: fragments, and what they are put together to (MS-SMBD 3.1.5.8).
 
 use super::pattern;
-use super::{Case, Context, case};
-use crate::smb2::{Dialects, File, Response, Session, check_written, status};
+use super::{case, Case, Context};
+use crate::smb2::{check_written, status, Dialects, File, Response, Session};
 use crate::smbd::wire::DataHeader;
 use crate::smbd::{Link, Offer, PATIENCE};
 use crate::stop::Try;

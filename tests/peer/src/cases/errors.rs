@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 //! what the server must not accept (MS-SMBD 3.1.5.6, 3.1.5.8).
 
-use super::data::{MODERATE, SMALL, set_up, write_of, written_and_there};
-use super::{Case, Context, case};
+use super::data::{set_up, write_of, written_and_there, MODERATE, SMALL};
+use super::{case, Case, Context};
 use crate::smb2::{Dialects, Session};
-use crate::smbd::wire::{DataHeader, NOT_SUPPORTED, NegotiateResponse, VERSION};
-use crate::smbd::{DISCONNECT, Link, Offer};
+use crate::smbd::wire::{DataHeader, NegotiateResponse, NOT_SUPPORTED, VERSION};
+use crate::smbd::{Link, Offer, DISCONNECT};
 use crate::stop::{Stop, Try};
 use crate::{ensure, ensure_eq, fail};
 

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::pattern;
 use super::rdma::fill;
-use super::{Case, Context, case};
+use super::{case, Case, Context};
 use crate::fail;
-use crate::smb2::{Channel, Dialects, ReadRequest, Response, status, whole};
+use crate::smb2::{status, whole, Channel, Dialects, ReadRequest, Response};
+use crate::smbd::wire::{descriptors, Descriptor};
 use crate::smbd::Offer;
-use crate::smbd::wire::{Descriptor, descriptors};
 use crate::stop::{Stop, Try};
 use crate::verbs::{Region, Rights};
 

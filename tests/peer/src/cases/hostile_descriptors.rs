@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 
 use super::pattern;
-use super::{Case, Context, case};
+use super::{case, Case, Context};
 use crate::smb2::{
-    Channel, Dialects, File, ReadRequest, Response, Session, WriteRequest, check_read,
-    check_written, status,
+    check_read, check_written, status, Channel, Dialects, File, ReadRequest, Response, Session,
+    WriteRequest,
 };
-use crate::smbd::wire::{Descriptor, descriptors};
-use crate::smbd::{DISCONNECT, Link, Offer};
+use crate::smbd::wire::{descriptors, Descriptor};
+use crate::smbd::{Link, Offer, DISCONNECT};
 use crate::stop::{Stop, Try};
 use crate::verbs::{Region, Rights};
 use crate::{ensure, fail};

@@ -4,11 +4,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::data::{MODERATE, set_up, write_of, written_and_there};
-use super::{Case, Context, case, long};
+use super::data::{set_up, write_of, written_and_there, MODERATE};
+use super::{case, long, Case, Context};
 use crate::smb2::{Dialects, Session};
 use crate::smbd::wire::{DataHeader, RESPONSE_REQUESTED};
-use crate::smbd::{DISCONNECT, Link, Offer, PATIENCE};
+use crate::smbd::{Link, Offer, DISCONNECT, PATIENCE};
 use crate::stop::{Stop, Try};
 use crate::verbs::SendKind;
 use crate::{ensure, fail};
@@ -22,6 +22,11 @@ pub const CASES: &[Case] = &[
     ),
     case("HC-03", "Credits_Overrun", overruns),
     case("HC-04", "Credits_Target_Up_And_Down", target_up_and_down),
+    case(
+        "HC-05",
+        "Credits_Long_Messages_Again_And_Again",
+        long_messages,
+    ),
     case(
         "HS-01",
         "Stream_Empty_Messages_Between_Fragments",
@@ -130,6 +135,62 @@ fn target_up_and_down(c: &mut Context) -> Try<()> {
     }
     session.write_inline(file, 0, &[1; 500])?;
     session.close(file)
+}
+
+/// Messages that take more credits than the server gives at a time, on several
+/// connections at once: they must flow, whenever a client runs dry.
+fn long_messages(c: &mut Context) -> Try<()> {
+    const CREDITS: [u16; 8] = [255, 255, 100, 40, 20, 10, 3, 1];
+    let config = &c.config;
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let threads = CREDITS.map(|credits| {
+            scope.spawn(move || {
+                // connections and their transcript belong to one thread
+                let own = Context::new(config.clone(), "HC-05");
+                let result = long_messages_on(&own, credits);
+                (result, own.log.lines())
+            })
+        });
+        threads.into_iter().map(|t| t.join()).collect()
+    });
+    let mut slowest = Duration::ZERO;
+    for result in results {
+        match result {
+            Ok((Ok(took), _)) => slowest = slowest.max(took),
+            Ok((Err(stop), lines)) => {
+                lines.iter().for_each(|line| c.log.line(0, line));
+                return Err(stop);
+            }
+            Err(_) => fail!("a thread of the peer panicked"),
+        }
+    }
+    c.note(format!(
+        "{} x 40 messages of 100,000 bytes, the slowest took {:.1} s",
+        CREDITS.len(),
+        slowest.as_secs_f64()
+    ));
+    Ok(())
+}
+
+/// On one connection; how long the slowest took.
+fn long_messages_on(c: &Context, credits: u16) -> Try<Duration> {
+    let offer = Offer::new(credits, 1364, 1364, 131_072);
+    let (mut session, file) = c.with_file(offer, Dialects::All)?;
+    let mut slowest = Duration::ZERO;
+    for round in 0..40usize {
+        let data = super::pattern::bytes(round as u64, 100_000 - round);
+        let since = Instant::now();
+        session.write_inline(file, 0, &data).map_err(|e| {
+            Stop::Failed(format!(
+                "message {round} of {} bytes with {credits} credits, after {:.1} s: {e}",
+                data.len() + 112,
+                since.elapsed().as_secs_f64()
+            ))
+        })?;
+        slowest = slowest.max(since.elapsed());
+    }
+    session.close(file)?;
+    Ok(slowest)
 }
 
 /// Messages without data between the fragments of one that has data: odd, but
@@ -244,7 +305,7 @@ fn disconnects(c: &mut Context) -> Try<()> {
 }
 
 fn mid_transfer(c: &mut Context) -> Try<()> {
-    use crate::smb2::{Channel, WriteRequest, whole};
+    use crate::smb2::{whole, Channel, WriteRequest};
     use crate::smbd::wire::descriptors;
     use crate::verbs::Rights;
     let (mut session, file): (Session<Link>, _) = c.with_file(Offer::usual(), Dialects::All)?;

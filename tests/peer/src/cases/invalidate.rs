@@ -3,11 +3,11 @@
 
 use super::pattern;
 use super::rdma::write;
-use super::{Case, Context, case};
+use super::{case, Case, Context};
 use crate::smb2::{
-    Channel, Dialects, File, Response, Session, check_read, check_written, status, whole,
+    check_read, check_written, status, whole, Channel, Dialects, File, Response, Session,
 };
-use crate::smbd::{DISCONNECT, Link, Offer};
+use crate::smbd::{Link, Offer, DISCONNECT};
 use crate::stop::{Stop, Try};
 use crate::verbs::{Region, Rights};
 use crate::{ensure, ensure_eq, fail};

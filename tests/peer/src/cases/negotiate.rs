@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! N: negotiation that succeeds (MS-SMBD 3.1.5.6).
 
-use super::{Case, Context, case};
+use super::{case, Case, Context};
 use crate::ensure_eq;
 use crate::smb2::Dialects;
 use crate::smbd::Offer;

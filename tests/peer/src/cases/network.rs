@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! F: what of the file server suite concerns RDMA, over TCP (MS-SMB2 3.3.5.15.11).
 
-use super::{Case, Context, case};
-use crate::smb2::{Credentials, Dialects, Interface, Session, Tcp, status};
+use super::{case, Case, Context};
+use crate::smb2::{status, Credentials, Dialects, Interface, Session, Tcp};
 use crate::stop::{Stop, Try};
 use crate::{ensure, ensure_eq};
 use smb_msg::RdmaTransformId;

@@ -2,10 +2,10 @@
 //! R: data by RDMA (MS-SMBD 3.1.4.5, 3.1.4.6; MS-SMB2 3.3.5.12, 3.3.5.13).
 
 use super::pattern;
-use super::{Case, Context, case};
+use super::{case, Case, Context};
 use crate::smb2::{
-    Channel, Credentials, Dialects, File, Interface, Limits, Session, check_read, check_written,
-    whole,
+    check_read, check_written, whole, Channel, Credentials, Dialects, File, Interface, Limits,
+    Session,
 };
 use crate::smbd::wire::Descriptor;
 use crate::smbd::{Link, Offer};

@@ -4,7 +4,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::{Case, Context, case, long};
+use super::{case, long, Case, Context};
 use crate::smb2::{Dialects, Session};
 use crate::smbd::wire::RESPONSE_REQUESTED;
 use crate::smbd::{Link, Offer};

@@ -3,7 +3,7 @@
 //! transport carries other payload. They are tried only as far as it takes to
 //! see whether the server has them.
 
-use super::{Case, Context, case};
+use super::{case, Case, Context};
 use crate::smb2::{Dialects, Session};
 use crate::smbd::Offer;
 use crate::stop::{Stop, Try};

@@ -2,7 +2,7 @@
 //! Messages that the message crate does not have as they are needed here: READ
 //! and WRITE with channel information, the network interface query.
 
-use binrw::{BinRead, BinWrite, binrw};
+use binrw::{binrw, BinRead, BinWrite};
 use std::io::Cursor;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

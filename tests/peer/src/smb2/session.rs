@@ -12,14 +12,14 @@ use smb_msg::{
     SigningAlgorithmId, SigningCapabilities, TreeConnectRequest,
 };
 
-use super::crypto::{Signer, extend};
+use super::crypto::{extend, Signer};
 use super::messages::{
-    Channel, HEADER, Interface, IoctlRequest, ReadRequest, ReadResponse, Response, WriteRequest,
-    WriteResponse, body_of, status,
+    body_of, status, Channel, Interface, IoctlRequest, ReadRequest, ReadResponse, Response,
+    WriteRequest, WriteResponse, HEADER,
 };
 use super::ntlm;
+use crate::smbd::wire::{descriptors, Descriptor};
 use crate::smbd::Link;
-use crate::smbd::wire::{Descriptor, descriptors};
 use crate::stop::Try;
 use crate::verbs::{Region, Rights};
 use crate::{ensure, ensure_eq, fail};
@@ -184,9 +184,8 @@ impl<P: Pipe> Session<P> {
             response.command,
             command
         );
-        if let Some(signer) = &self.signer
-            && response.bytes[16] & 8 != 0
-        {
+        let signed = response.bytes[16] & 8 != 0;
+        if let Some(signer) = self.signer.as_ref().filter(|_| signed) {
             ensure!(
                 signer.verify(&response.bytes),
                 "the signature of the response to {what} is wrong"

@@ -4,6 +4,7 @@
 //! It counts credits and can do what a well-behaved client does (`stream.rs`);
 //! it never does so by itself: cases send any bytes at any time.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -136,7 +137,9 @@ pub struct Link {
     pub repost: bool,
     /// Tokens that the server has invalidated.
     pub invalidated: Vec<u32>,
-    pub(super) last: Instant,
+    /// What came while a message was being sent.
+    pub(super) kept: VecDeque<Received>,
+    last: Instant,
 }
 
 impl Link {
@@ -161,6 +164,7 @@ impl Link {
             promised: 0,
             repost: false,
             invalidated: Vec::new(),
+            kept: VecDeque::new(),
             last: Instant::now(),
         })
     }
@@ -272,6 +276,14 @@ impl Link {
 
     /// The next data message, or None when the time is over.
     pub fn poll_data(&mut self, wait: Duration) -> Try<Option<Received>> {
+        match self.kept.pop_front() {
+            Some(message) => Ok(Some(message)),
+            None => self.arrival(wait),
+        }
+    }
+
+    /// The next data message from the wire.
+    pub(super) fn arrival(&mut self, wait: Duration) -> Try<Option<Received>> {
         let Some((bytes, invalidated)) = self.next_bytes(Instant::now() + wait)? else {
             return Ok(None);
         };

@@ -5,4 +5,4 @@ mod link;
 mod stream;
 pub mod wire;
 
-pub use link::{DISCONNECT, Link, Offer, PATIENCE};
+pub use link::{Link, Offer, DISCONNECT, PATIENCE};

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use super::link::{Link, PATIENCE, Received};
+use super::link::{Link, Received, PATIENCE};
 use super::wire::{DataHeader, NegotiateResponse, PAYLOAD_AT, VERSION};
 use crate::stop::Try;
 use crate::{ensure, ensure_eq, fail};
@@ -84,6 +84,23 @@ impl Link {
         Ok(())
     }
 
+    /// Wait for a credit; data that comes is kept for whoever reads next.
+    fn credit_for_message(&mut self) -> Try<()> {
+        let until = Instant::now() + PATIENCE;
+        while self.credits == 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            let Some(m) = self.arrival(left)? else {
+                fail!("waited {PATIENCE:?} in vain for a credit to send with");
+            };
+            if m.header.length == 0 {
+                m.must_be_empty("a message that grants credits")?;
+            } else {
+                self.kept.push_back(m);
+            }
+        }
+        Ok(())
+    }
+
     /// Post receives up to the offered number: how many to grant for that.
     fn refill(&mut self) -> Try<u16> {
         let n = u64::from(self.offer.receives).saturating_sub(self.promised);
@@ -103,7 +120,7 @@ impl Link {
         let size = self.fragment_size();
         let mut sent = 0;
         for piece in message.chunks(size) {
-            self.wait_for_credit()?;
+            self.credit_for_message()?;
             sent += piece.len();
             let granted = self.refill()?;
             let header = DataHeader::with(requested, granted, piece.len(), message.len() - sent);
@@ -120,19 +137,19 @@ impl Link {
         let mut expected: Option<usize> = None;
         let until = Instant::now() + PATIENCE;
         loop {
+            if self.promised == 0 && !self.repost {
+                // it could not even send what we wait for
+                let granted = self.refill()?;
+                self.wait_for_credit()?;
+                self.send_empty(self.offer.request.credits_requested, granted, 0)?;
+            }
             let left = until.saturating_duration_since(Instant::now());
             let m = self.data(left, what)?;
             if !m.header.is_empty() {
                 keys.extend(m.invalidated);
-                let rest = self.take_fragment(&m, &mut whole, &mut expected)?;
-                if rest == 0 {
+                if self.take_fragment(&m, &mut whole, &mut expected)? == 0 {
                     return Ok((whole, keys));
                 }
-            }
-            if self.promised == 0 && !self.repost {
-                let granted = self.refill()?;
-                self.wait_for_credit()?;
-                self.send_empty(self.offer.request.credits_requested, granted, 0)?;
             }
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The messages of SMB Direct as bytes (MS-SMBD 2.2).
 
-use binrw::{BinRead, BinWrite, binrw};
+use binrw::{binrw, BinRead, BinWrite};
 use std::io::Cursor;
 
 pub const VERSION: u16 = 0x0100;

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
-use std::ptr::{NonNull, null, null_mut};
+use std::ptr::{null, null_mut, NonNull};
 use std::time::Instant;
 
 use super::ffi::*;

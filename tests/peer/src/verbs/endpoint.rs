@@ -4,11 +4,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::ptr::{NonNull, null_mut};
+use std::ptr::{null_mut, NonNull};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::cm::{Id, Port, wait_readable};
+use super::cm::{wait_readable, Id, Port};
 use super::ffi::*;
 use super::library::Library;
 use super::memory::{Buffer, Domain, Region, Rights, Window};

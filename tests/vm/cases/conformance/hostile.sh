@@ -6,7 +6,6 @@
 # deadline: 1500
 # boot-group: conformance
 # files: build/peer/smbd-peer tests/peer/guest.sh
-# memory: 1536
 
 run() {
 	. "$MODULES/guest.sh"
