@@ -87,7 +87,7 @@ fn refuses(c: &Context, message: &[u8]) -> Try<()> {
 fn no_transforms(c: &mut Context) -> Try<()> {
     drop(with_transforms(c)?);
     let mut writer = Session::new(c.tcp(c.config.server)?);
-    let message = writer.negotiate_message(Dialects::All, Vec::new())?;
+    let message = writer.negotiate_message(Dialects::All, Some(Vec::new()))?;
     refuses(c, &message)
 }
 
@@ -96,7 +96,7 @@ fn short_context(c: &mut Context) -> Try<()> {
     drop(with_transforms(c)?);
     let mut writer = Session::new(c.tcp(c.config.server)?);
     let both = vec![RdmaTransformId::Encryption, RdmaTransformId::Signing];
-    let mut message = writer.negotiate_message(Dialects::All, both)?;
+    let mut message = writer.negotiate_message(Dialects::All, Some(both))?;
     // the context is the last: 8 bytes of its own, then 8 and two identifiers
     let at = message.len() - 20;
     ensure_eq!(

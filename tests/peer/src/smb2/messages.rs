@@ -17,6 +17,7 @@ pub mod status {
     pub const SUCCESS: u32 = 0;
     pub const PENDING: u32 = 0x0000_0103;
     pub const MORE_PROCESSING: u32 = 0xC000_0016;
+    pub const AUTH_TAG_MISMATCH: u32 = 0xC000_A002;
     pub const INVALID_PARAMETER: u32 = 0xC000_000D;
     pub const NETWORK_NAME_DELETED: u32 = 0xC000_00C9;
 }
@@ -27,6 +28,7 @@ pub mod status {
 pub enum Channel {
     RdmaV1 = 1,
     RdmaV1Invalidate = 2,
+    RdmaTransform = 3,
 }
 
 /// READ request (MS-SMB2 2.2.19), 48 bytes and what follows.

@@ -7,7 +7,8 @@ mod ntlm;
 mod session;
 mod tcp;
 
-pub use messages::{status, Channel, Interface, ReadRequest, Response, WriteRequest};
+pub use crypto::{Cipher, TAG};
+pub use messages::{status, Channel, Interface, ReadRequest, ReadResponse, Response, WriteRequest};
 pub use session::{check_read, check_written, whole};
 pub use session::{Credentials, Dialects, File, Limits, Session};
 pub use tcp::Tcp;

@@ -12,7 +12,7 @@ use smb_msg::{
     SigningAlgorithmId, SigningCapabilities, TreeConnectRequest,
 };
 
-use super::crypto::{extend, Signer};
+use super::crypto::{extend, Cipher, Sealer, Signer};
 use super::messages::{
     body_of, status, Channel, Interface, IoctlRequest, ReadRequest, ReadResponse, Response,
     WriteRequest, WriteResponse, HEADER,
@@ -84,6 +84,9 @@ pub struct Session<P> {
     preauth: [u8; 64],
     session_key: Option<[u8; 16]>,
     signer: Option<Signer>,
+    /// Messages are encrypted if there is one.
+    pub sealer: Option<Sealer>,
+    cipher: Cipher,
 }
 
 impl<P: Pipe> Session<P> {
@@ -107,6 +110,8 @@ impl<P: Pipe> Session<P> {
             preauth: [0; 64],
             session_key: None,
             signer: None,
+            sealer: None,
+            cipher: Cipher::Aes128Gcm,
         }
     }
 
@@ -145,6 +150,9 @@ impl<P: Pipe> Session<P> {
         out.extend_from_slice(body);
         self.next_id += u64::from(charge);
         self.credits = self.credits.saturating_sub(charge);
+        if let Some(sealer) = &mut self.sealer {
+            return sealer.wrap(self.session_id, out);
+        }
         if let Some(signer) = &self.signer {
             signer.sign(&mut out);
         }
@@ -154,7 +162,13 @@ impl<P: Pipe> Session<P> {
     /// The response that comes next, whatever its status; interim ones are read.
     pub fn response(&mut self, what: &str) -> Try<Response> {
         loop {
-            let (bytes, keys) = self.pipe.receive(what)?;
+            let (mut bytes, keys) = self.pipe.receive(what)?;
+            if bytes.starts_with(b"\xfdSMB") {
+                let Some(plain) = self.sealer.as_ref().and_then(|s| s.unwrap(&bytes)) else {
+                    fail!("{what} came encrypted, and does not open");
+                };
+                bytes = plain;
+            }
             let response = Response::read(bytes, keys)?;
             self.credits += u32::from(response.credits);
             if response.status != status::PENDING {
@@ -205,28 +219,35 @@ impl<P: Pipe> Session<P> {
     }
 
     /// A NEGOTIATE request (MS-SMB2 2.2.3). With 3.1.1 it ends in a context that
-    /// offers these RDMA transforms.
+    /// offers these RDMA transforms, if any shall be offered.
     pub fn negotiate_message(
         &mut self,
         dialects: Dialects,
-        transforms: Vec<RdmaTransformId>,
+        transforms: Option<Vec<RdmaTransformId>>,
     ) -> Try<Vec<u8>> {
-        let contexts: Vec<NegotiateContext> = vec![
+        let cipher = match self.cipher {
+            Cipher::Aes128Ccm => EncryptionCipher::Aes128Ccm,
+            Cipher::Aes128Gcm => EncryptionCipher::Aes128Gcm,
+            Cipher::Aes256Ccm => EncryptionCipher::Aes256Ccm,
+            Cipher::Aes256Gcm => EncryptionCipher::Aes256Gcm,
+        };
+        let mut contexts: Vec<NegotiateContext> = vec![
             PreauthIntegrityCapabilities {
                 hash_algorithms: vec![HashAlgorithm::Sha512],
                 salt: self.guid.to_vec(),
             }
             .into(),
             EncryptionCapabilities {
-                ciphers: vec![EncryptionCipher::Aes128Gcm],
+                ciphers: vec![cipher],
             }
             .into(),
             SigningCapabilities {
                 signing_algorithms: vec![SigningAlgorithmId::AesCmac],
             }
             .into(),
-            RdmaTransformCapabilities { transforms }.into(),
         ];
+        contexts
+            .extend(transforms.map(|transforms| RdmaTransformCapabilities { transforms }.into()));
         let request = NegotiateRequest {
             security_mode: NegotiateSecurityMode::new().with_signing_enabled(true),
             capabilities: GlobalCapabilities::new()
@@ -245,8 +266,18 @@ impl<P: Pipe> Session<P> {
 
     /// Negotiate, with all RDMA transforms offered.
     pub fn negotiate(&mut self, dialects: Dialects) -> Try<()> {
-        let all = vec![RdmaTransformId::Encryption, RdmaTransformId::Signing];
-        let message = self.negotiate_message(dialects, all)?;
+        self.negotiate_offering(
+            dialects,
+            Some(vec![RdmaTransformId::Encryption, RdmaTransformId::Signing]),
+        )
+    }
+
+    pub fn negotiate_offering(
+        &mut self,
+        dialects: Dialects,
+        transforms: Option<Vec<RdmaTransformId>>,
+    ) -> Try<()> {
+        let message = self.negotiate_message(dialects, transforms)?;
         self.preauth = extend(&self.preauth, &message);
         self.pipe.send(&message)?;
         let response = self.response("the response to NEGOTIATE")?;
@@ -351,6 +382,21 @@ impl<P: Pipe> Session<P> {
         self.response("the response to SESSION_SETUP")
     }
 
+    /// The cipher to offer; before `negotiate`.
+    pub fn offer_cipher(&mut self, cipher: Cipher) {
+        self.cipher = cipher;
+    }
+
+    /// From here on all messages are encrypted.
+    pub fn encrypt(&mut self) -> Try<()> {
+        let Some(key) = &self.session_key else {
+            fail!("a guest's session cannot be encrypted");
+        };
+        ensure_eq!("the dialect", self.dialect, Some(Dialect::Smb0311));
+        self.sealer = Some(Sealer::new(self.cipher, key, &self.preauth));
+        Ok(())
+    }
+
     pub fn tree_connect(&mut self, share: &str) -> Try<()> {
         let request = TreeConnectRequest::new(&format!(r"\\server\{share}"));
         let response = self.must(3, &body_of(&request)?, 0, &format!("TREE_CONNECT {share}"))?;
@@ -415,7 +461,19 @@ impl<P: Pipe> Session<P> {
         channel: Channel,
         list: &[Descriptor],
     ) -> Try<Response> {
-        let body = WriteRequest::by(file.0, offset, len, channel, descriptors(list)).body();
+        self.write_info(file, offset, len, channel, descriptors(list))
+    }
+
+    /// WRITE by RDMA with channel information as it is; any status.
+    pub fn write_info(
+        &mut self,
+        file: File,
+        offset: u64,
+        len: u32,
+        channel: Channel,
+        info: Vec<u8>,
+    ) -> Try<Response> {
+        let body = WriteRequest::by(file.0, offset, len, channel, info).body();
         self.call(9, &body, len, &format!("WRITE of {len} bytes by RDMA"))
     }
 
