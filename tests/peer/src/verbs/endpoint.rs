@@ -65,7 +65,7 @@ pub struct Endpoint {
     cq: NonNull<Cq>,
     comp: NonNull<CompChannel>,
     domain: Rc<Domain>,
-    id: Id,
+    id: Rc<Id>,
     library: &'static Library,
 }
 
@@ -80,8 +80,8 @@ impl Endpoint {
     ) -> io::Result<Self> {
         let library = Library::get().map_err(io::Error::other)?;
         let deadline = Instant::now() + timeout;
-        let id = Id::resolve(library, to, port, deadline)?;
-        let domain = Domain::new(library, id.verbs())?;
+        let id = Rc::new(Id::resolve(library, to, port, deadline)?);
+        let domain = Domain::new(library, &id)?;
         let region = |slots: u32, size: usize| {
             Region::new(
                 &domain,

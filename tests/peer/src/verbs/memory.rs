@@ -7,6 +7,7 @@ use std::io;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
+use super::cm::Id;
 use super::ffi::*;
 use super::library::Library;
 
@@ -75,14 +76,22 @@ impl Drop for Buffer {
 pub struct Domain {
     pub(super) pd: NonNull<Pd>,
     pub(super) library: &'static Library,
+    /// Keeps the device open for as long as anything belongs to the domain.
+    _id: Rc<Id>,
 }
 
 impl Domain {
-    pub(super) fn new(library: &'static Library, verbs: *mut Context) -> io::Result<Rc<Self>> {
-        // SAFETY: `verbs` is the open device of a resolved connection.
-        let pd = unsafe { (library.alloc_pd)(verbs) };
+    pub(super) fn new(library: &'static Library, id: &Rc<Id>) -> io::Result<Rc<Self>> {
+        // SAFETY: the open device of a resolved identifier, which is kept.
+        let pd = unsafe { (library.alloc_pd)(id.verbs()) };
         NonNull::new(pd)
-            .map(|pd| Rc::new(Domain { pd, library }))
+            .map(|pd| {
+                Rc::new(Domain {
+                    pd,
+                    library,
+                    _id: id.clone(),
+                })
+            })
             .ok_or_else(io::Error::last_os_error)
     }
 }
