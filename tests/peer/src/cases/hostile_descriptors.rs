@@ -48,6 +48,7 @@ pub const CASES: &[Case] = &[
         in_flight(c, 64)
     }),
     case("HD-11", "Descriptors_End_Of_Address_Space", wraps),
+    case("HD-12", "Descriptors_First_One_Empty", first_empty),
 ];
 
 /// What the lengths of a list add up to, measured by the data.
@@ -257,6 +258,31 @@ fn in_flight(c: &mut Context, count: usize) -> Try<()> {
         }
     }
     pattern::same("what was read", &to.buffer.take(0, data.len()), &data)?;
+    session.close(file)
+}
+
+/// MS-SMB2 3.3.5.13 refuses a WRITE whose first descriptor is of no bytes, and
+/// has no such rule for READ: there, it has to be skipped or refused.
+fn first_empty(c: &mut Context) -> Try<()> {
+    let (mut session, file) = c.with_file(Offer::usual(), Dialects::All)?;
+    let data = pattern::bytes(95, 65536);
+    super::rdma::write(&mut session, file, 0, &data)?;
+    let region = session.pipe.register(65536, Rights::Both)?;
+    let right = crate::smb2::whole(&region);
+    let list = [Descriptor { length: 0, ..right }, right];
+    let answer = session.write_by(file, 0, 65536, Channel::RdmaV1, &list)?;
+    ensure!(
+        answer.status == status::INVALID_PARAMETER,
+        "WRITE: the server answers {:#010x}, should be {:#010x}",
+        answer.status,
+        status::INVALID_PARAMETER
+    );
+    let answer = session.read_by(file, 0, 65536, Channel::RdmaV1, &list)?;
+    if answer.status == status::SUCCESS {
+        check_read(&answer, 65536)?;
+        pattern::same("the data", &region.buffer.take(0, 65536), &data)?;
+    }
+    c.note(format!("READ: the server answers {:#010x}", answer.status));
     session.close(file)
 }
 
