@@ -2,13 +2,14 @@
 //! As much SMB2 as it takes to open a file and to move data by RDMA.
 
 mod crypto;
+mod files;
 mod messages;
 mod ntlm;
 mod session;
 mod tcp;
 
 pub use crypto::{Cipher, TAG};
+pub use files::{check_read, check_written, whole, File};
 pub use messages::{status, Channel, Interface, ReadRequest, ReadResponse, Response, WriteRequest};
-pub use session::{check_read, check_written, whole};
-pub use session::{Credentials, Dialects, File, Limits, Session};
+pub use session::{Credentials, Dialects, Limits, Session};
 pub use tcp::Tcp;
