@@ -56,10 +56,18 @@ impl Context {
         Link::connect(&self.log, to, self.config.port, offer)
     }
 
-    /// One that has negotiated.
+    /// One that has negotiated. Only cases about negotiation judge the numbers
+    /// (`judged`), so that one fault of a server does not hide the others.
     pub fn negotiated(&self, offer: Offer) -> Try<Link> {
         let mut link = self.connect(offer)?;
         link.negotiate()?;
+        Ok(link)
+    }
+
+    /// One that has negotiated, and the answer is right in all its fields.
+    pub fn judged(&self, offer: Offer) -> Try<Link> {
+        let mut link = self.connect(offer)?;
+        link.negotiate_and_judge()?;
         Ok(link)
     }
 

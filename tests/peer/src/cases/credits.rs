@@ -40,6 +40,7 @@ pub const CASES: &[Case] = &[
 fn limited(c: &mut Context, credits: u16) -> Try<()> {
     let offer = Offer::new(credits, 1364, 8192, 131_072).receives(u32::from(credits));
     let (mut session, file) = c.with_file(offer, Dialects::All)?;
+    session.pipe.judge_negotiation(&session.pipe.server)?;
     let data = pattern::bytes(1, 65536);
     session.write_inline(file, 0, &data)?;
     pattern::same("the file", &session.read_back(file, data.len())?, &data)?;

@@ -103,7 +103,8 @@ fn short_negotiate(c: &mut Context) -> Try<()> {
     let mut link = c.connect(Offer::basic())?;
     let bytes = link.offer.request.bytes();
     link.send_raw(&bytes[..19], "the first 19 bytes of a negotiate request")?;
-    ends(c, &mut link, "a negotiate request of 19 bytes")
+    ends(c, &mut link, "a negotiate request of 19 bytes")?;
+    c.judged(Offer::basic()).map(drop)
 }
 
 /// Refused in words: everything but versions and status is 0 (MS-SMBD 3.1.5.3).
@@ -138,8 +139,8 @@ fn versions(c: &mut Context, min: u16, max: u16) -> Try<()> {
 fn negotiate_credits(c: &mut Context) -> Try<()> {
     let with = |n| Offer::new(n, 1024, 1024, 131_072).receives(10);
     refused(c, with(0), "CreditsRequested 0")?;
-    c.negotiated(with(1))?;
-    let most = c.negotiated(with(65535))?;
+    c.judged(with(1))?;
+    let most = c.judged(with(65535))?;
     c.note(format!(
         "of 65535 credits {} were granted",
         most.server.credits_granted
@@ -157,13 +158,13 @@ fn refused(c: &mut Context, offer: Offer, why: &str) -> Try<()> {
 fn negotiate_receive_size(c: &mut Context) -> Try<()> {
     let with = |n| Offer::new(10, 1024, n, 131_072);
     refused(c, with(127), "MaxReceiveSize 127")?;
-    let small = c.negotiated(with(128))?;
+    let small = c.judged(with(128))?;
     ensure_eq!(
         "PreferredSendSize after MaxReceiveSize 128",
         small.server.preferred_send_size,
         128
     );
-    let big = c.negotiated(with(u32::MAX))?;
+    let big = c.judged(with(u32::MAX))?;
     c.note(format!(
         "of any size the server sends {}",
         big.server.preferred_send_size
@@ -174,8 +175,8 @@ fn negotiate_receive_size(c: &mut Context) -> Try<()> {
 fn negotiate_fragmented_size(c: &mut Context) -> Try<()> {
     let with = |n| Offer::new(10, 1024, 1024, n);
     refused(c, with(131_071), "MaxFragmentedSize 131071")?;
-    c.negotiated(with(131_072))?;
-    c.negotiated(with(u32::MAX)).map(drop)
+    c.judged(with(131_072))?;
+    c.judged(with(u32::MAX)).map(drop)
 }
 
 fn short_data(c: &mut Context) -> Try<()> {

@@ -49,7 +49,7 @@ pub const CASES: &[Case] = &[
 ];
 
 fn basic(c: &mut Context) -> Try<()> {
-    let link = c.negotiated(Offer::basic())?;
+    let link = c.judged(Offer::basic())?;
     let r = link.server;
     c.note(format!(
         "credits {}, receive {}, send {}, fragmented {}, read/write {}",
@@ -64,7 +64,7 @@ fn basic(c: &mut Context) -> Try<()> {
 
 /// The receive size that results from a proposal below the floor is 128.
 fn small(c: &Context, preferred: u32) -> Try<()> {
-    let link = c.negotiated(Offer::new(10, preferred, 1024, 131_072))?;
+    let link = c.judged(Offer::new(10, preferred, 1024, 131_072))?;
     ensure_eq!(
         format!("MaxReceiveSize after PreferredSendSize {preferred}"),
         link.server.max_receive_size,
@@ -83,8 +83,7 @@ fn send_size_below_128(c: &mut Context) -> Try<()> {
 }
 
 fn send_size_max(c: &mut Context) -> Try<()> {
-    c.negotiated(Offer::new(10, u32::MAX, 1024, 131_072))
-        .map(drop)
+    c.judged(Offer::new(10, u32::MAX, 1024, 131_072)).map(drop)
 }
 
 /// Bytes after the 20 are ignored; the first receive is of 512 bytes or more
@@ -98,10 +97,10 @@ fn padded(c: &mut Context) -> Try<()> {
 }
 
 fn disconnect(c: &mut Context) -> Try<()> {
-    let mut link = c.negotiated(Offer::basic())?;
+    let mut link = c.judged(Offer::basic())?;
     link.disconnect();
     drop(link);
-    c.still_there()
+    c.judged(Offer::basic()).map(drop)
 }
 
 /// A range that has 1.0 in it: everything works.

@@ -11,8 +11,15 @@ use crate::stop::Try;
 use crate::{ensure, ensure_eq, fail};
 
 impl Link {
-    /// Negotiate, and judge the answer as MS-SMBD 3.1.5.7 and the test suites do.
+    /// Negotiate; the server must agree, whatever its numbers are.
     pub fn negotiate(&mut self) -> Try<NegotiateResponse> {
+        let got = self.negotiate_any()?;
+        ensure_eq!("Status of the negotiate response", got.status, 0);
+        Ok(got)
+    }
+
+    /// Negotiate, and judge the answer as MS-SMBD 3.1.5.7 and the test suites do.
+    pub fn negotiate_and_judge(&mut self) -> Try<NegotiateResponse> {
         let got = self.negotiate_any()?;
         self.judge_negotiation(&got)?;
         Ok(got)
