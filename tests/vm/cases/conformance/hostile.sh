@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # desc: conformance: descriptor lists of all shapes, misused credits, odd streams (HD, HC, HS)
-# modules: rust c
-# control: c
 # param: DEV = rxe siw
 # deadline: 1500
 # boot-group: conformance
 # files: build/peer/smbd-peer tests/peer/guest.sh
+#
+# Not with the C module: it does not answer most of this, and every case waits for it
+# in vain for two minutes. `scripts/vm run --smbdirect c` does run it.
 
 run() {
 	. "$MODULES/guest.sh"
