@@ -25,6 +25,8 @@ use smbdirect_kext::{
 
 /// Time between two looks during the handshake, whose deadlines are moved, also forward; it is also how late the first keepalive can be.
 const HANDSHAKE_STEP_MS: u64 = 500;
+/// Most time between two looks at an established connection, for what has a deadline of its own: a message that has begun.
+const LOOK_MS: u64 = 30_000;
 
 impl Socket {
     /// Sets the deadline of the current phase, `ms` from now; 0 = none. Any context.
@@ -126,7 +128,7 @@ impl Socket {
             this.nudge();
         }
         if this.status.first_error().is_none() {
-            Self::arm(this, next.saturating_sub(now));
+            Self::arm(this, next.saturating_sub(now).min(LOOK_MS));
         }
     }
 }
