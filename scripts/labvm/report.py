@@ -42,7 +42,7 @@ class Report:
             mark = "  (control)" if control else ""
             print(f"{n:4d}/{self.total:<4d} {self._paint(status)}  {seconds:6.1f} s  {name}{mark}",
                   flush=True)
-            if status != "pass":
+            if why:
                 print(f"               {why}", flush=True)
             if status == "fail":
                 print(f"               log: {' '.join(logs)}", flush=True)
@@ -67,7 +67,8 @@ class Report:
             elif status != "pass":
                 ET.SubElement(case, "skipped",
                               message=("control failed: " if control and status == "fail" else "") + plain)
-            ET.SubElement(case, "system-out").text = "\n".join([desc, *logs])
+            said = [desc, plain] if status == "pass" and plain else [desc]
+            ET.SubElement(case, "system-out").text = "\n".join([*said, *logs])
         path = os.path.join(self.directory, "junit.xml")
         ET.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
         return path
@@ -79,6 +80,11 @@ class Report:
         if failed:
             print("failed:")
             for name, _, _, why, logs, _, _ in failed:
+                print(f"  {name}: {why}\n    {' '.join(logs)}")
+        unsteady = [r for r in self.rows if r[1] == "pass" and r[3]]
+        if unsteady:
+            print("unsteady, to be looked into:")
+            for name, _, _, why, logs, _, _ in unsteady:
                 print(f"  {name}: {why}\n    {' '.join(logs)}")
         skipped = [r for r in self.rows if r[1] == "skip"]
         if skipped:
