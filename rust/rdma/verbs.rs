@@ -208,6 +208,9 @@ impl<O: Owner> Verbs<O> {
             return Err(EINVAL);
         }
         let pd = Pd::new(device.as_ptr())?;
+        // For the value: the initializer below owns what goes into it, and drops that first if there is no memory for the value. QP and CQ still exist
+        // then; `pd` and `owner` are let go of after the guards.
+        let (its_pd, its_owner) = (pd.clone(), owner.clone());
         // SAFETY: The device is registered while `cm` is bound to it. One CQ for both queues: completions of a connection are then handled one after the other.
         let raw_cq = from_err_ptr(unsafe {
             bindings::__ib_alloc_cq_any(
@@ -253,8 +256,8 @@ impl<O: Owner> Verbs<O> {
                 id,
                 qp,
                 cq: raw_cq,
-                pd,
-                owner,
+                pd: its_pd,
+                owner: its_owner,
                 sq <- new_spinlock_irq!(
                     Ledger { depth, posted: 0, finished: 0, signalled: 0, slot_wanted: false },
                     "smbdirect::Verbs::sq"
