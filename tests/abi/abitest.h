@@ -60,6 +60,7 @@ extern const struct at_case at_cases_badnego[];
 extern const struct at_case at_cases_baddata[];
 extern const struct at_case at_cases_credit[];
 extern const struct at_case at_cases_badserver[];
+extern const struct at_case at_cases_fault[];
 
 bool at_is_iwarp(void);
 bool at_verbose(void);
@@ -86,10 +87,12 @@ struct at {
 	bool failed;
 	bool skipped;
 	char why[240];
+	char note[80];			/* an error that the case allows */
 };
 
 __printf(2, 3) void at_fail(struct at *t, const char *fmt, ...);
 __printf(2, 3) void at_skip(struct at *t, const char *fmt, ...);
+__printf(2, 3) void at_note(struct at *t, const char *fmt, ...);
 
 #define AT_CHECK(t, cond, fmt, ...)					\
 	do {								\

@@ -41,6 +41,19 @@ void at_skip(struct at *t, const char *fmt, ...)
 	va_end(va);
 }
 
+/* Of what is no failure: the first stays, too, and is shown with the verdict. */
+void at_note(struct at *t, const char *fmt, ...)
+{
+	va_list va;
+
+	va_start(va, fmt);
+	spin_lock(&t->lock);
+	if (!t->note[0])
+		vscnprintf(t->note, sizeof(t->note), fmt, va);
+	spin_unlock(&t->lock);
+	va_end(va);
+}
+
 static int party_main(void *data)
 {
 	struct at_party *p = data;

@@ -40,6 +40,7 @@ abi_run() {
 	mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
 	module_load smbdirect
 	[ "$(smbdirect_kind)" = c ] || slow=3
+	slow=$((slow * ${PATIENCE:-1}))
 	insmod "$MODULES/smbdirect_abitest.ko" addr="$ADDR" addr6="$ADDR6" iwarp=$family \
 		slow="$slow" cases="$patterns" "$@"
 	cp $abi_results "$OUT/results"

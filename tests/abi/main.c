@@ -60,7 +60,7 @@ static const struct at_case *const families[] = {
 	at_cases_state, at_cases_life, at_cases_nego, at_cases_msg,
 	at_cases_batch, at_cases_mr, at_cases_xmit, at_cases_race, at_cases_load, at_cases_dev,
 	at_cases_badnego, at_cases_baddata, at_cases_credit,
-	at_cases_badserver, at_cases_hotplug,
+	at_cases_badserver, at_cases_hotplug, at_cases_fault,
 };
 
 struct result {
@@ -238,7 +238,7 @@ static void run_one(const struct at_case *c)
 		report("skip %s: %s", c->name, t->why);
 	} else {
 		passed++;
-		report("ok %s [%ld ms]", c->name, ms);
+		report("ok %s%s%s [%ld ms]", c->name, t->note[0] ? ": " : "", t->note, ms);
 	}
 	put_task_struct(t->task);
 	kfree(t);
@@ -256,30 +256,67 @@ static int results_show(struct seq_file *m, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(results);
 
-static int __init abitest_init(void)
+static void run_all(const char *wanted)
 {
 	const struct at_case *c;
 	size_t i;
 
-	dir = debugfs_create_dir("smbdirect_abitest", NULL);
-	debugfs_create_file("results", 0444, dir, NULL, &results_fops);
-
+	passed = failed = skipped = 0;
 	for (i = 0; i < ARRAY_SIZE(families); i++)
 		for (c = families[i]; c->name; c++)
-			if (in_list(cases, c->name) && !in_list(skip, c->name))
+			if (in_list(wanted, c->name) && !in_list(skip, c->name))
 				run_one(c);
 
 	report("done passed=%u failed=%u skipped=%u", passed, failed, skipped);
+}
+
+static void forget(void)
+{
+	struct result *r, *next;
+
+	mutex_lock(&results_lock);
+	list_for_each_entry_safe(r, next, &results, list)
+		kfree(r);
+	INIT_LIST_HEAD(&results);
+	mutex_unlock(&results_lock);
+}
+
+/* Patterns written to the file `run` are run like those of the parameter, and the
+ * results are then of these alone. */
+static ssize_t run_write(struct file *file, const char __user *from, size_t len, loff_t *pos)
+{
+	static DEFINE_MUTEX(one_at_a_time);
+	char *wanted = memdup_user_nul(from, len);
+
+	if (IS_ERR(wanted))
+		return PTR_ERR(wanted);
+	mutex_lock(&one_at_a_time);
+	forget();
+	run_all(strim(wanted));
+	mutex_unlock(&one_at_a_time);
+	kfree(wanted);
+	return len;
+}
+
+static const struct file_operations run_fops = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.write = run_write,
+};
+
+static int __init abitest_init(void)
+{
+	dir = debugfs_create_dir("smbdirect_abitest", NULL);
+	debugfs_create_file("results", 0444, dir, NULL, &results_fops);
+	debugfs_create_file("run", 0200, dir, NULL, &run_fops);
+	run_all(cases);
 	return 0;
 }
 
 static void __exit abitest_exit(void)
 {
-	struct result *r, *next;
-
 	debugfs_remove(dir);
-	list_for_each_entry_safe(r, next, &results, list)
-		kfree(r);
+	forget();
 }
 
 module_init(abitest_init);
