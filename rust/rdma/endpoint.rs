@@ -178,9 +178,10 @@ impl<O: Owner> Endpoint<O> {
     pub fn make_mrs(&self, ctx: &ProcessCtx, initial: usize, max: usize, pages: u32) -> Result {
         let raw: *const Verbs<O> = self.verbs().ok_or(EINVAL)?;
         // SAFETY: As in `make_verbs`.
-        let pool = unsafe { MrPool::new(ctx, raw, initial, max, pages)? };
+        let pool = unsafe { MrPool::new(raw, max, pages)? };
+        // First where our `Drop` finds it: a region has no destructor of its own.
         self.mrs.populate(pool);
-        Ok(())
+        self.mrs().ok_or(EINVAL)?.grow(ctx, initial)
     }
 
     /// Makes the engine for RDMA reads and writes. Sleeps.

@@ -151,15 +151,13 @@ pub enum RegisterError {
 }
 
 impl<O: Owner> MrPool<O> {
-    /// A pool of at most `max` regions of `pages` pages, with `initial` of them made now. Sleeps.
+    /// A pool of at most `max` regions of `pages` pages, none of which exists yet. Sleeps.
     ///
     /// # Safety
     ///
     /// `verbs` outlives every use of the pool but its drop, and the pool is dropped after the QP was destroyed.
     pub(crate) unsafe fn new(
-        ctx: &ProcessCtx,
         verbs: *const Verbs<O>,
-        initial: usize,
         max: usize,
         pages: u32,
     ) -> Result<Pin<KBox<Self>>> {
@@ -175,7 +173,7 @@ impl<O: Owner> MrPool<O> {
         let charge = Charge::of::<Self>()
             .and(Charge::array::<Arc<Mr>>(max))
             .and(Charge::array::<Arc<Mr>>(max));
-        let pool = KBox::pin_init(
+        KBox::pin_init(
             pin_init!(Self {
                 verbs,
                 lists <- new_spinlock_irq!(lists, "smbdirect::MrPool::lists"),
@@ -188,12 +186,16 @@ impl<O: Owner> MrPool<O> {
                 pd,
             }),
             GFP_KERNEL,
-        )?;
-        for _ in 0..initial.min(max) {
-            let mr = pool.make(ctx)?;
-            let _ = pool.lists.lock().free.push_within_capacity(mr);
+        )
+    }
+
+    /// Makes `n` regions (as many as it may have, at most). If that fails in the middle, those that exist stay, for [`destroy_all`](Self::destroy_all). Sleeps.
+    pub(crate) fn grow(&self, ctx: &ProcessCtx, n: usize) -> Result {
+        for _ in 0..n.min(self.max) {
+            let mr = self.make(ctx)?;
+            let _ = self.lists.lock().free.push_within_capacity(mr);
         }
-        Ok(pool)
+        Ok(())
     }
 
     fn verbs(&self) -> &Verbs<O> {
