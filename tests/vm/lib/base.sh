@@ -11,9 +11,9 @@ skip() { printf 'SKIP: %s\n' "$*"; exit 77; }
 now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
 
 # wait_for WHAT SECONDS COMMAND... : until the command succeeds; fails with a
-# message that tells what it waited for.
+# message that tells what it waited for. A slow kernel gets more seconds.
 wait_for() {
-	local what=$1 end=$(($(now_ms) + $2 * 1000))
+	local what=$1 end=$(($(now_ms) + $2 * 1000 * ${PATIENCE:-1}))
 	shift 2
 	until "$@"; do
 		if [ "$(now_ms)" -ge "$end" ]; then

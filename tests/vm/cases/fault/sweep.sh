@@ -16,7 +16,7 @@ run() {
 	insmod "$MODULES/smbdirect_fault.ko" start="0x$(head -n 1 <<<"$range")" \
 		end="$(printf '0x%x' $(((0x$(tail -n 1 <<<"$range") | 0xfff) + 1)))"
 	insmod "$MODULES/smbdirect_abitest.ko" addr="$ADDR" iwarp=$family slow=$((3 * PATIENCE)) cases=
-	python3 "$MODULES/sweep.py" "fault_$LIFE" "$OUT/points" ||
+	python3 "$MODULES/sweep.py" "fault_$LIFE" "$OUT/points" "${FIRST:-1}" ||
 		die 'a fault was not handled, see above'
 	rmmod smbdirect_abitest smbdirect_fault
 }
