@@ -25,6 +25,7 @@ class Report:
         self.rows = []
         self.controls = {"pass": 0, "fail": 0, "skip": 0}
         self.counts = {"pass": 0, "fail": 0, "skip": 0}
+        self.foreign = {}
         self.lock = threading.Lock()
         self.color = sys.stdout.isatty()
         self.began = time.monotonic()
@@ -46,6 +47,12 @@ class Report:
                 print(f"               {why}", flush=True)
             if status == "fail":
                 print(f"               log: {' '.join(logs)}", flush=True)
+
+    def others(self, name, reports):
+        """Reports of the kernel during a case that are not about smbdirect."""
+        with self.lock:
+            for head, why in reports:
+                self.foreign.setdefault((why, re.sub(r"0x[0-9a-f]+|\d+", "N", head)), []).append((name, head))
 
     def line(self, text):
         with self.lock:
@@ -91,6 +98,10 @@ class Report:
             print("skipped:")
             for r in skipped:
                 print(f"  {r[0]}: {r[3]}")
+        if self.foreign:
+            print("reports of the kernel that do not go through smbdirect (see tests/vm/foreign-reports):")
+            for (why, _), seen in sorted(self.foreign.items()):
+                print(f"  {len(seen)} times, first in {seen[0][0]}: {seen[0][1]}\n    {why}")
         if any(self.controls.values()):
             c = self.controls
             print(f"controls (C module, not counted): {c['pass']} passed, {c['fail']} failed,"

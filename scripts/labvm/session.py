@@ -8,7 +8,7 @@ import shlex
 import shutil
 import time
 
-from .klog import Judge, text
+from .klog import Judge, foreign_list, text
 from .lab import TOP, run_directory
 from .machine import Machine
 
@@ -26,6 +26,7 @@ class Result:
     seconds: float = 0.0
     why: str = ""
     logs: tuple = ()
+    foreign: tuple = ()    # (line, reason): reports that are not about smbdirect
 
 
 class _Run:
@@ -59,7 +60,7 @@ class Session:
         shutil.copytree(os.path.join(TOP, "tests/vm"), os.path.join(self.share, "guest"))
         with open(os.path.join(self.share, "vms"), "w", encoding="ascii") as f:
             f.write(f"{len(self.names)}\n")
-        extra = [os.path.join(TOP, p) for p in first.files]
+        extra = [self.lab.file(p) for p in first.files]
         for name, kind in zip(self.names, first.modules):
             self.lab.install(kind, os.path.join(self.share, "modules", name), extra)
         with open(os.path.join(self.share, "plan"), "w", encoding="ascii") as plan:
@@ -87,6 +88,7 @@ class Session:
 
     def _boot(self):
         first = self.cases[0]
+        known = foreign_list() if self.lab.sanitized else ()
         cable = {n: os.path.join(self.run_dir, n + ".net") for n in self.names}
         for name in self.names:
             link = None
@@ -95,7 +97,7 @@ class Session:
             m = Machine(name, self.lab, self.share, self.run_dir, memory=first.memory,
                         smp=first.smp, icount=first.icount, link=link)
             self.machines.append(m)
-            self.judges[name] = Judge()
+            self.judges[name] = Judge(known)
             m.start()
 
     def run(self):
@@ -133,7 +135,7 @@ class Session:
         """Follow the guests; returns how many cases have a result."""
         run, done, ready, off = None, 0, set(), set()
         self._go(0)
-        limit = time.monotonic() + BOOT_SECONDS
+        limit = time.monotonic() + BOOT_SECONDS * self.lab.patience
         fatal_at = None
         while True:
             # asked before reading: of a dead guest, everything is read then
@@ -163,7 +165,7 @@ class Session:
                         if run is None or run.ident != words[2]:
                             run = _Run(self.cases[int(words[2][1:])], words[2])
                             run.began = time.monotonic()
-                            limit = run.began + run.case.deadline + 60 + GRACE
+                            limit = run.began + run.case.deadline + (60 + GRACE) * self.lab.patience
                             for j in self.judges.values():
                                 j.start(run.case.allow)
                     elif words[1] == "end" and run and words[2] == run.ident:
@@ -179,7 +181,7 @@ class Session:
                 bad = self._bad()
                 self._finish(run, bad)
                 done, run = done + 1, None
-                limit = time.monotonic() + 60
+                limit = time.monotonic() + 60 * self.lab.patience
                 if bad or self._dirty:
                     return done
                 if done == len(self.cases):
@@ -270,7 +272,8 @@ class Session:
 
     def _result(self, case, status, seconds, why):
         logs = tuple(os.path.relpath(self._log(n), TOP) for n in self.names)
-        self.on_result(Result(case, status, seconds, why, logs))
+        foreign = tuple(x for j in self.judges.values() for x in j.others)
+        self.on_result(Result(case, status, seconds, why, logs, foreign))
 
     def _wait_off(self):
         end = time.monotonic() + 20
