@@ -17,6 +17,7 @@
     #             build/lab/NAME/... and build/peer/smbd-peer are built first
     # allow:      regular expression of a kernel log line that is expected
     #             here, then ` -- ` and the reason
+    # kernel:     stock or sanitized: only with that kernel   (both)
     # icount:     yes: deterministic time, one CPU           (no)
     # reference:  regular expression of names of known failures of the C module
 """
@@ -30,7 +31,7 @@ import re
 from .lab import TOP
 
 CASES = os.path.join(TOP, "tests/vm/cases")
-QUICK = os.path.join(TOP, "tests/vm/quick")
+TIERS = {"stock": "tests/vm/quick", "sanitized": "tests/vm/sanitized"}
 
 
 @dataclasses.dataclass
@@ -48,6 +49,7 @@ class Case:
     memory: int = 1024
     smp: int = 2
     icount: bool = False
+    kernel: str = ""
     params: dict = dataclasses.field(default_factory=dict)
     files: tuple = ()
     allow: tuple = ()
@@ -77,7 +79,7 @@ def _die(path, why):
 
 
 KNOWN = {"desc", "vms", "modules", "control", "deadline", "boot-group", "memory", "smp", "param",
-         "files", "allow", "icount"}
+         "files", "allow", "icount", "kernel"}
 
 
 def load(path):
@@ -115,13 +117,13 @@ def load(path):
             vms=vms, modules=kinds, control=combo in one.get("control", "").split(),
             deadline=int(one.get("deadline", 120)), group=one.get("boot-group", ""),
             memory=int(one.get("memory", 1024)), smp=int(one.get("smp", 2)),
-            icount=one.get("icount") == "yes", params=dict(choice),
+            icount=one.get("icount") == "yes", kernel=one.get("kernel", ""), params=dict(choice),
             files=tuple(one.get("files", "").split()), allow=tuple(allow))
 
 
-def quick():
-    """The patterns of the quick tier."""
-    with open(QUICK, encoding="utf-8") as f:
+def tier(kernel):
+    """The patterns of the cases that run when none are named."""
+    with open(os.path.join(TOP, TIERS[kernel]), encoding="utf-8") as f:
         lines = [line.split("#")[0].strip() for line in f]
     return [line for line in lines if line]
 

@@ -21,7 +21,7 @@ INIT = """#!/bin/busybox sh
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
-for m in $(cat /modules/order); do insmod /modules/$m || exec sh; done
+for m in $(cat /modules/order 2>/dev/null); do insmod /modules/$m || exec sh; done
 name=$(sed -n 's/.*lab\\.name=\\([^ ]*\\).*/\\1/p' /proc/cmdline)
 try() { "$@" || { echo "lab: init failed: $*" >/dev/kmsg; poweroff -f; }; }
 o=trans=virtio,version=9p2000.L,msize=512000
@@ -30,6 +30,7 @@ try mount -t tmpfs -o size=90% rw /rw
 mkdir /rw/upper /rw/work
 try mount -t overlay -o lowerdir=/low,upperdir=/rw/upper,workdir=/rw/work overlay /new
 try mount -t 9p -o $o,cache=none,access=any share /new/lab/share
+[ ! -e /image ] || { mkdir -p /new/lib/modules && try cp -r /image/* /new/lib/modules/; }
 mkdir /dev/pts /dev/shm
 mount -t devpts pts /dev/pts
 mount -t tmpfs shm /dev/shm
@@ -123,13 +124,32 @@ def _store(path, data):
     os.replace(tmp, path)
 
 
-def build(root, cache):
-    """Return the path of the initramfs for the kernel in `root`, cached."""
-    base = os.path.join(root, "usr/lib/modules")
-    (release,) = os.listdir(base)
-    moddir = os.path.join(base, release)
+def _put_tree(cpio, top, name):
+    """All of a directory."""
+    cpio.add(name, stat.S_IFDIR | 0o755)
+    for entry in sorted(os.scandir(top), key=lambda e: e.name):
+        if entry.is_dir(follow_symlinks=False):
+            _put_tree(cpio, entry.path, f"{name}/{entry.name}")
+        elif entry.is_file(follow_symlinks=False):
+            with open(entry.path, "rb") as f:
+                cpio.add(f"{name}/{entry.name}", stat.S_IFREG | 0o644, f.read())
+
+
+def _put_modules(cpio, moddir):
+    """What the stock kernel needs to reach its root."""
+    order = []
+    for rel in _dependencies(moddir, MODULES):
+        name = os.path.basename(rel).split(".ko")[0] + ".ko"
+        cpio.add("modules/" + name, stat.S_IFREG | 0o644, _unpacked(os.path.join(moddir, rel)))
+        order.append(name)
+    cpio.add("modules/order", stat.S_IFREG | 0o644, " ".join(order).encode())
+
+
+def build(root, cache, image=None):
+    """Return the path of the initramfs, cached: for the kernel in `root`, or for
+    one that has everything built in; its directory of modules is then `image`."""
     with open(__file__, "rb") as f:
-        tag = hashlib.sha256(f.read() + root.encode()).hexdigest()[:12]
+        tag = hashlib.sha256(f.read() + root.encode() + (image or "").encode()).hexdigest()[:12]
     path = os.path.join(cache, f"initramfs-{tag}.gz")
     if os.path.exists(path):
         return path
@@ -138,12 +158,13 @@ def build(root, cache):
         cpio.add(d, stat.S_IFDIR | 0o755)
     with open(os.path.join(root, "usr/bin/busybox"), "rb") as f:
         cpio.add("bin/busybox", stat.S_IFREG | 0o755, f.read())
-    order = []
-    for rel in _dependencies(moddir, MODULES):
-        name = os.path.basename(rel).split(".ko")[0] + ".ko"
-        cpio.add("modules/" + name, stat.S_IFREG | 0o644, _unpacked(os.path.join(moddir, rel)))
-        order.append(name)
-    cpio.add("modules/order", stat.S_IFREG | 0o644, " ".join(order).encode())
+    if image:
+        cpio.add("image", stat.S_IFDIR | 0o755)
+        _put_tree(cpio, image, "image/" + os.path.basename(image))
+    else:
+        base = os.path.join(root, "usr/lib/modules")
+        (release,) = os.listdir(base)
+        _put_modules(cpio, os.path.join(base, release))
     cpio.add("init", stat.S_IFREG | 0o755, INIT.encode())
     _store(path, gzip.compress(cpio.finish(), 1))
     return path

@@ -2,6 +2,7 @@
 """Where the parts of the lab are; builds what is missing."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -9,6 +10,10 @@ import tempfile
 from . import initramfs, machine
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+# The sanitizer kernel is so much slower: deadlines are multiplied by it.
+SANITIZED_PATIENCE = 4
 
 
 def _script(name, *args):
@@ -40,36 +45,65 @@ def run_directory():
     return path
 
 
-def build_files(paths):
-    """Build what cases want from build/lab/NAME/: the external module in
-    tests/NAME (test modules that go into the guests); and build/peer/smbd-peer,
-    the user-space peer of tests/peer."""
-    for path in dict.fromkeys(paths):
-        parts = path.split("/")
-        if parts[:2] == ["build", "peer"]:
-            _script("peer")
-        if parts[:2] != ["build", "lab"]:
-            continue
-        env = dict(os.environ, MODULE_SOURCE=os.path.join(TOP, "tests", parts[2]))
-        done = subprocess.run([os.path.join(TOP, "scripts/lab/module")], env=env, check=False,
-                              stdout=subprocess.DEVNULL)
-        if done.returncode or not os.path.exists(os.path.join(TOP, path)):
-            raise SystemExit(f"error: {path} could not be built from tests/{parts[2]}")
-
-
 class Lab:
-    """Paths of root, kernel, initramfs and module sets."""
+    """Paths of root, kernel, initramfs and module sets: of the stock kernel,
+    or of the sanitizer kernel when LAB_KERNEL says so."""
+
+    memory = 1         # the factor for what a case asks for
+    patience = 1       # for deadlines
+    append = ""        # to the kernel command line
+    sanitized = False
 
     def __init__(self):
         machine.require_qemu()
         self.root = os.path.join(_script("root"), "tree")
+        self._ours = os.environ.get("SMBDIRECT_KO")
+        if os.environ.get("LAB_KERNEL", "stock") == "sanitized":
+            self._sanitized()
+        else:
+            self._stock()
+
+    def _stock(self):
         (self.release,) = os.listdir(os.path.join(self.root, "usr/lib/modules"))
         self.peers = _script("peers")
         cache = os.path.dirname(os.path.dirname(self.peers))
         self.kernel = initramfs.vmlinux(
             os.path.join(self.root, "usr/lib/modules", self.release, "vmlinuz"), cache)
         self.initramfs = initramfs.build(self.root, cache)
-        self._ours = os.environ.get("SMBDIRECT_KO")
+        self._made = "build/lab/"
+
+    def _sanitized(self):
+        base = _script("sanitized")
+        with open(os.path.join(base, "release"), encoding="ascii") as f:
+            self.release = f.read().strip()
+        self.peers = os.path.join(base, "peers")
+        self.kernel = os.path.join(base, "vmlinux")
+        self.initramfs = initramfs.build(self.root, os.path.dirname(os.path.dirname(base)),
+                                         os.path.join(base, "image/lib/modules", self.release))
+        self._made = "build/lab-sanitized/"
+        self.sanitized = True
+        self.memory, self.patience = 2, SANITIZED_PATIENCE
+        self.append = f" page_poison=1 kmemleak=on lab.patience={SANITIZED_PATIENCE}"
+
+    def build_files(self, paths):
+        """Build what cases want from build/lab/NAME/: the external module in
+        tests/NAME (test modules that go into the guests); and build/peer/smbd-peer,
+        the user-space peer of tests/peer."""
+        for path in dict.fromkeys(paths):
+            parts = path.split("/")
+            if parts[:2] == ["build", "peer"]:
+                _script("peer")
+            if parts[:2] != ["build", "lab"]:
+                continue
+            env = dict(os.environ, MODULE_SOURCE=os.path.join(TOP, "tests", parts[2]))
+            done = subprocess.run([os.path.join(TOP, "scripts/lab/module")], env=env, check=False,
+                                  stdout=subprocess.DEVNULL)
+            if done.returncode or not os.path.exists(self.file(path)):
+                raise SystemExit(f"error: {path} could not be built from tests/{parts[2]}")
+
+    def file(self, path):
+        """Where a file that a case wants is, for this kernel."""
+        return os.path.join(TOP, re.sub("^build/lab/", self._made, path))
 
     def ours(self):
         """Our smbdirect.ko, built when needed."""

@@ -46,7 +46,7 @@ class Machine:
     def __init__(self, name, lab, share, rundir, *, memory=1024, smp=2, icount=False,
                  link=None, append="", interactive=False):
         self.name, self.lab, self.share, self.rundir = name, lab, share, rundir
-        self.memory, self.smp, self.icount = memory, smp, icount
+        self.memory, self.smp, self.icount = memory * lab.memory, smp, icount
         self.link, self.append, self.interactive = link, append, interactive
         self.process = None
         self.started = None
@@ -69,7 +69,7 @@ class Machine:
         cmdline = (
             f"console=ttyS0 loglevel=5 panic=-1 lab.name={self.name} mitigations=off"
             " printk.devkmsg=on log_buf_len=8M net.ifnames=0 watchdog_thresh=60"
-            " rcupdate.rcu_cpu_stall_timeout=120 random.trust_cpu=on " + self.append)
+            " rcupdate.rcu_cpu_stall_timeout=120 random.trust_cpu=on" + self.lab.append + " " + self.append)
         cmd = ["qemu-system-x86_64", *accel, "-cpu", "max", "-m", str(self.memory),
                "-nodefaults", "-no-reboot", "-display", "none",
                "-kernel", self.lab.kernel, "-initrd", self.lab.initramfs,
