@@ -10,7 +10,7 @@ BUILD ?= build
 export BUILD := $(abspath $(BUILD))
 
 .DEFAULT_GOAL := module
-.PHONY: module lab lab-update prepare-kernel install test test-full fuzz check fmt vm demo bench \
+.PHONY: module lab lab-update prepare-kernel install test test-full test-sanitized fuzz check fmt vm demo bench \
 	rust-analyzer clean distclean help
 
 KVER ?= $(shell uname -r)
@@ -69,6 +69,11 @@ test-full:
 fuzz:
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz
 
+# In a kernel with KASAN, lockdep, kmemleak and faults on purpose.
+test-sanitized:
+	@scripts/lab/host-setup
+	@scripts/run-tests --kernel sanitized $(CASE)
+
 vm: lab
 	@scripts/vm shell --smbdirect $(or $(SMBDIRECT),rust) $(if $(DEV),--param DEV=$(DEV))
 
@@ -104,6 +109,7 @@ help:
 	@echo 'make test               host tests and the quick tier; CASE="interop/* smoke" some of all'
 	@echo 'make test-full          all cases, and the C module for comparison'
 	@echo 'make fuzz               fuzz the protocol core on the host (FUZZ_SECONDS=600)'
+	@echo 'make test-sanitized     in a kernel with KASAN, lockdep, kmemleak and faults on purpose (CASE=)'
 	@echo 'make check              format, lints, layers, exports, host tests'
 	@echo 'make vm                 shell in a guest (SMBDIRECT=c, DEV=siw)'
 	@echo 'make fmt                format the sources'
