@@ -12,7 +12,7 @@ BAD = re.compile(
     r"|general protection|Call Trace|unreferenced object"
     r"|refcount_t: |list_(add|del) corruption|scheduling while atomic|pagealloc: "
     r"|sleeping function called|rust_kernel: panicked|self-detected stall"
-    r"|Unknown symbol|disagrees about version|page allocation failure"
+    r"|Unknown symbol|disagrees about version|page allocation failure|vmalloc error: "
 )
 
 # After one of these the kernel cannot be trusted to go on.

@@ -4,6 +4,7 @@
 # param: DEV = rxe siw
 # deadline: 900
 # allow: page allocation failure -- that is what is tested
+# allow: vmalloc error: -- the same
 # files: build/lab/abi/smbdirect_abitest.ko build/lab/fault/smbdirect_fault.ko tests/fault/sweep.py
 
 run() {
