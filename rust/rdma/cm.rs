@@ -277,7 +277,8 @@ impl<H: CmHandler> CmId<H> {
         })
     }
 
-    /// Tells the CM that data arrived although the last message of its handshake did not (`IB_EVENT_COMM_EST`). Any context.
+    /// Tells the CM that data arrived although the last message of its handshake did not (`IB_EVENT_COMM_EST`). Process context: the CM takes its lock, which it
+    /// also holds over locks that softirq may interrupt.
     pub(crate) fn notify_established(&self) {
         // SAFETY: By the type invariants; the function takes no sleeping locks.
         let _ = unsafe {

@@ -233,7 +233,7 @@ impl<O: Owner> Endpoint<O> {
             + self.rw().map_or(0, RwEngine::memory)
     }
 
-    /// Tells the CM that the connection is in use although the last message of its handshake has not arrived. Any context.
+    /// Tells the CM that the connection is in use although the last message of its handshake has not arrived. Process context.
     pub fn notify_established(&self) {
         self.cm.notify_established();
     }

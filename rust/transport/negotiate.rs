@@ -32,7 +32,7 @@ use smbdirect_kext::{
     log::{class, Level},
     time::now_ms,
 };
-use smbdirect_rdma::{recv_pool::Received, send_ring::Chain, Endpoint, Owner};
+use smbdirect_rdma::{recv_pool::Received, send_ring::Chain, Endpoint};
 
 /// The receive posted before negotiation: at least 512 bytes whatever is agreed later (MS-SMBD 3.1.7.2).
 pub(super) const FIRST_RECV: usize = smbdirect_core::params::FIRST_RECEIVE_SIZE as usize;
@@ -64,19 +64,15 @@ impl Socket {
         ) {
             to.copy_from_slice(from);
         }
-        let (again, early) = {
+        let again = {
             let mut state = this.state.lock();
             let again = state.message_seen;
             if !again {
                 state.message = Some(message);
                 state.message_seen = true;
             }
-            (again, !state.established)
+            again
         };
-        if early && this.role() == Role::Server {
-            // The last message of the CM's handshake is late or lost; it would be asked for again only after seconds.
-            <Self as Owner>::data_before_established(this);
-        }
         if again {
             this.log(
                 Level::Err,
@@ -121,14 +117,20 @@ impl Socket {
 
     /// Handles the negotiate message, if there is one and its time has come. Process context.
     fn negotiate(this: ArcBorrow<'_, Self>, ctx: &ProcessCtx) -> Result {
-        let Some(message) = ({
+        let (message, early) = {
             let mut state = this.state.lock();
             if state.established {
-                state.message.take()
+                (state.message.take(), false)
             } else {
-                None
+                (None, state.message_seen || state.data_early)
             }
-        }) else {
+        };
+        if early && this.role() == Role::Server {
+            // The last message of the CM's handshake is late or lost; it would be asked for again only after seconds. Not from the completion itself: the CM's
+            // lock is also held over locks that softirq may interrupt (rxe's).
+            this.enter()?.notify_established();
+        }
+        let Some(message) = message else {
             return Ok(());
         };
         let endpoint = this.enter()?;

@@ -410,9 +410,8 @@ impl Owner for Socket {
     }
 
     fn data_before_established(this: ArcBorrow<'_, Self>) {
-        if let Some(endpoint) = this.endpoint.enter() {
-            endpoint.notify_established();
-        }
+        this.state.lock().data_early = true;
+        Self::kick(this);
     }
 }
 

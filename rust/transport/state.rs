@@ -99,6 +99,8 @@ pub(crate) struct State {
     pub(crate) message: Option<NegotiateMessage>,
     /// A negotiate message came (there may be only one).
     pub(crate) message_seen: bool,
+    /// The adapter says that data came before the CM's handshake was complete.
+    pub(crate) data_early: bool,
     /// The CM says that the connection is established.
     pub(crate) established: bool,
     /// A tick has seen it established without the peer's first message.
@@ -115,6 +117,7 @@ impl State {
         Self {
             message: None,
             message_seen: false,
+            data_early: false,
             established: false,
             silent: false,
             deadline: 0,

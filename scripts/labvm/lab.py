@@ -83,7 +83,7 @@ class Lab:
         self._made = "build/lab-sanitized/"
         self.sanitized = True
         self.memory, self.patience = 2, SANITIZED_PATIENCE
-        self.append = f" page_poison=1 kmemleak=on lab.patience={SANITIZED_PATIENCE}"
+        self.append = f" pci=noacpi hpet=disable page_poison=1 kmemleak=on lab.patience={SANITIZED_PATIENCE}"
 
     def build_files(self, paths):
         """Build what cases want from build/lab/NAME/: the external module in
