@@ -114,7 +114,12 @@ unsafe extern "C" fn add(raw: *mut bindings::ib_device) -> c_int {
 ///
 /// Called by the RDMA core for a device that `add` was called with.
 unsafe extern "C" fn remove(raw: *mut bindings::ib_device, _data: *mut c_void) {
-    DEVICES.lock().retain(|entry| entry.0.as_ptr() != raw);
+    let mut devices = DEVICES.lock();
+    devices.retain(|entry| entry.0.as_ptr() != raw);
+    // The list is never dropped: without this, the module would leave its memory behind.
+    if devices.is_empty() {
+        *devices = KVec::new();
+    }
 }
 
 /// A network device that a C caller holds.

@@ -101,7 +101,12 @@ impl Socket {
             let mut sockets = crate::SOCKETS.lock();
             PAST.absorb(&this.stats);
             let at = sockets.iter().position(|s| Arc::ptr_eq(s, this));
-            at.and_then(|at| sockets.remove(at).ok())
+            let gone = at.and_then(|at| sockets.remove(at).ok());
+            // The list is never dropped: without this, the module would leave its memory behind.
+            if sockets.is_empty() {
+                *sockets = KVec::new();
+            }
+            gone
         };
         drop(gone);
         this.status.wind_down(Event::Disconnect);
