@@ -10,7 +10,7 @@ BUILD ?= build
 export BUILD := $(abspath $(BUILD))
 
 .DEFAULT_GOAL := module
-.PHONY: module lab lab-update prepare-kernel install test test-full test-sanitized fuzz check fmt vm demo bench \
+.PHONY: module lab lab-update prepare-kernel install test test-long test-sanitized fuzz check fmt vm demo bench \
 	rust-analyzer clean distclean help
 
 KVER ?= $(shell uname -r)
@@ -59,10 +59,13 @@ test:
 	@scripts/lab/host-setup
 	@scripts/run-tests $(CASE)
 
-# All cases, those of the full tier and the runs with the C module too.
-test-full:
+# Everything: all cases with the runs of the C module, the sanitizer kernel, an
+# hour of fuzzing. Takes many hours.
+test-long:
 	@scripts/lab/host-setup
-	@scripts/run-tests --full
+	@rc=0; scripts/run-tests --full || rc=1; \
+	scripts/run-tests --kernel sanitized || rc=1; \
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3600) scripts/fuzz || rc=1; exit $$rc
 
 # Coverage-guided fuzzing of the protocol core on the host; FUZZ_SECONDS of
 # processor time over all targets.
@@ -107,7 +110,7 @@ help:
 	@echo 'make demo               files over SMB Direct in a virtual machine (PEER=c: the C module)'
 	@echo 'make bench              compare with the C module and with TCP'
 	@echo 'make test               host tests and the quick tier; CASE="interop/* smoke" some of all'
-	@echo 'make test-full          all cases, and the C module for comparison'
+	@echo 'make test-long          everything, in hours: all cases, the sanitizer kernel, fuzzing'
 	@echo 'make fuzz               fuzz the protocol core on the host (FUZZ_SECONDS=600)'
 	@echo 'make test-sanitized     in a kernel with KASAN, lockdep, kmemleak and faults on purpose (CASE=)'
 	@echo 'make check              format, lints, layers, exports, host tests'

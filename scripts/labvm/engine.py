@@ -161,7 +161,7 @@ class Run:
         self.edges = max(self.edges, int(edges[-1]) if edges else 0)
         if code == 0 and "inline 8-bit counters" not in text:
             self.why = "the engine runs without coverage"
-        elif code:
+        elif code and code != -signal.SIGUSR1:  # told to end before it could listen: no runs
             what = re.search(r"panicked at (\S+?):?\n(.+?)\n(?:stack backtrace|note|==\d+==)", text, re.S)
             other = re.search(r"^(?:==\d+== ?)?ERROR: (.*)", text, re.M)
             self.why = (f"{what[1]}: {' '.join(what[2].split())}" if what else other[1] if other

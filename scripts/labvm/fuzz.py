@@ -6,6 +6,7 @@ Seconds are processor time, which says the same on a busy machine. The targets
 take turns, so all get about the same, whenever the end is. What they get in any
 case (FUZZ_LEAST, a small part) they get after the guests if it has to be."""
 
+import concurrent.futures
 import fnmatch
 import os
 import threading
@@ -67,18 +68,26 @@ class Fuzzing:
 
     def _turn(self, path):
         """One turn for each target that is not done; false if all are."""
-        busy = False
-        for run in self.runs:
-            # while the guests run, a turn ends with them
-            late = self.ending.is_set()
-            left = (self.least if late else self.each) - run.cpu
-            if run.why or left <= 0:
-                continue
-            busy = True
-            run.go(path, min(TURN if run.cpu else FIRST, left), stop=lambda: not late and self.ending.is_set(),
+        # while the guests run, a turn ends with them
+        late = self.ending.is_set()
+        left = {r: (self.least if late else self.each) - r.cpu for r in self.runs if not r.why}
+        left = {r: t for r, t in left.items() if t > 0}
+
+        def go(run, limit):
+            run.go(path, min(limit, left[run]), stop=lambda: not late and self.ending.is_set(),
                    behind=self.behind and not late)
             self.say(run)
-        return busy
+
+        if late:
+            # The processors are free: the rest at once.
+            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+                list(pool.map(lambda run: go(run, left[run]), left))
+        else:
+            for run in left:
+                if self.ending.is_set():
+                    break
+                go(run, TURN if run.cpu else FIRST)
+        return bool(left)
 
     def wait(self):
         """Until all time is used."""
