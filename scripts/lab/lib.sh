@@ -60,7 +60,8 @@ timed() {
 }
 
 # cached KIND KEY BUILDER [ARG...] : print the path of $cache/KIND/KEY; when it
-# is not there, call `BUILDER TMPDIR ARG...` and rename TMPDIR into place.
+# is not there, call `BUILDER TMPDIR ARG...` and rename TMPDIR into place (or fail
+# if $LAB_ONLY_CACHED is set).
 # Concurrent callers wait for each other; an aborted build leaves nothing that
 # could be taken for a finished one.
 cached() {
@@ -68,6 +69,7 @@ cached() {
 	shift 3
 	dir=$cache/$kind/$key
 	if [ ! -d "$dir" ]; then
+		[ -z "${LAB_ONLY_CACHED:-}" ] || die "$kind is not built"
 		mkdir -p "$cache/$kind" "$cache/lock" "$cache/log"
 		(
 			exec 9>"$cache/lock/$kind-$key"

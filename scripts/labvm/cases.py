@@ -31,7 +31,7 @@ import re
 from .lab import TOP
 
 CASES = os.path.join(TOP, "tests/vm/cases")
-TIERS = {"stock": "tests/vm/quick", "sanitized": "tests/vm/sanitized"}
+LISTS = {"stock": "quick", "sanitized": "sanitized"}
 
 
 @dataclasses.dataclass
@@ -121,11 +121,16 @@ def load(path):
             files=tuple(one.get("files", "").split()), allow=tuple(allow))
 
 
-def tier(kernel):
-    """The patterns of the cases that run when none are named."""
-    with open(os.path.join(TOP, TIERS[kernel]), encoding="utf-8") as f:
+def listed(name):
+    """The patterns in a list of cases, tests/vm/NAME."""
+    with open(os.path.join(TOP, "tests/vm", name), encoding="utf-8") as f:
         lines = [line.split("#")[0].strip() for line in f]
     return [line for line in lines if line]
+
+
+def tier(kernel):
+    """The patterns of the cases that run when none are named."""
+    return listed(LISTS[kernel])
 
 
 def discover(patterns):
