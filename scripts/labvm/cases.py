@@ -17,6 +17,8 @@
     #             build/lab/NAME/... and build/peer/smbd-peer are built first
     # allow:      regular expression of a kernel log line that is expected
     #             here, then ` -- ` and the reason
+    # afterwards: a program of the tree that the host runs with the directory of the
+    #             case's files ($OUT) when it has passed; 0 pass, 77 skip
     # kernel:     stock or sanitized: only with that kernel   (both)
     # icount:     yes: deterministic time, one CPU           (no)
     # reference:  regular expression of names of known failures of the C module
@@ -50,6 +52,7 @@ class Case:
     smp: int = 2
     icount: bool = False
     kernel: str = ""
+    afterwards: str = ""
     params: dict = dataclasses.field(default_factory=dict)
     files: tuple = ()
     allow: tuple = ()
@@ -79,7 +82,7 @@ def _die(path, why):
 
 
 KNOWN = {"desc", "vms", "modules", "control", "deadline", "boot-group", "memory", "smp", "param",
-         "files", "allow", "icount", "kernel"}
+         "files", "allow", "icount", "kernel", "afterwards"}
 
 
 def load(path):
@@ -94,6 +97,8 @@ def load(path):
         _die(path, "no '# desc:' line")
     base = os.path.relpath(path, CASES)[:-3]
     vms = int(one.get("vms", 1))
+    if "afterwards" in one and not os.access(os.path.join(TOP, one["afterwards"]), os.X_OK):
+        _die(path, f"'# afterwards:': {one['afterwards']} is no program")
     combos = one.get("modules", "rust" if vms == 1 else "rust/rust").split()
     params = []
     for text in head.get("param", []):
@@ -117,7 +122,8 @@ def load(path):
             vms=vms, modules=kinds, control=combo in one.get("control", "").split(),
             deadline=int(one.get("deadline", 120)), group=one.get("boot-group", ""),
             memory=int(one.get("memory", 1024)), smp=int(one.get("smp", 2)),
-            icount=one.get("icount") == "yes", kernel=one.get("kernel", ""), params=dict(choice),
+            icount=one.get("icount") == "yes", kernel=one.get("kernel", ""),
+            afterwards=one.get("afterwards", ""), params=dict(choice),
             files=tuple(one.get("files", "").split()), allow=tuple(allow))
 
 

@@ -2,10 +2,12 @@
 """One QEMU: start it, follow its two consoles, stop it."""
 
 import ctypes
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -84,6 +86,7 @@ class Machine:
                     "-device", "virtconsole,chardev=tty", "-mon", "chardev=tty,mode=readline"]
         else:
             cmd += ["-serial", f"file:{self.kernel.path}", "-monitor", "none",
+                    "-qmp", f"unix:{self._qmp()},server=on,wait=off",
                     "-chardev", f"file,id=hvc0,path={self.script.path}",
                     "-device", "virtconsole,chardev=hvc0"]
         if self.link:
@@ -115,6 +118,25 @@ class Machine:
 
     def alive(self):
         return self.process is not None and self.process.poll() is None
+
+    def _qmp(self):
+        return os.path.join(self.rundir, f"{self.name}.qmp")
+
+    def tell(self, command):
+        """Have QEMU do something: `stop` freezes the guest and its clock, `cont`
+        lets it go on."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(10)
+            s.connect(self._qmp())
+            with s.makefile("rw", encoding="utf-8") as f:
+                f.readline()
+                for what in ("qmp_capabilities", command):
+                    f.write(json.dumps({"execute": what}) + "\n")
+                    f.flush()
+                    # events may come before the answer
+                    while "return" not in (said := json.loads(f.readline())):
+                        if "error" in said:
+                            raise RuntimeError(f"QEMU refuses {what}: {said['error'].get('desc')}")
 
     def poll(self):
         """New lines as (channel, text), kernel log first."""

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import time
 
 from .klog import Judge, foreign_list, text
@@ -48,6 +49,7 @@ class Session:
         self.on_result, self.on_line = on_result, on_line
         self.names = ["a"] if cases[0].vms == 1 else ["a", "b"]
         self.machines, self.judges = [], {}
+        self.paused = {}       # machine -> when it goes on
         self.run_dir = self.share = None
 
     # The share is what host and guests have in common.
@@ -161,6 +163,8 @@ class Session:
                         off.add(m.name)
                     elif words[1] == "crash" and run and words[2] in self.names:
                         crash = words[2]
+                    elif words[1] == "pause" and run and words[2] in self.names:
+                        self._pause(words[2], float(words[3]))
                     elif words[1] == "start":
                         if run is None or run.ident != words[2]:
                             run = _Run(self.cases[int(words[2][1:])], words[2])
@@ -177,6 +181,7 @@ class Session:
             if crash:
                 self._crash(crash, run)
                 continue
+            self._resume()
             if run and len(run.codes) == len(self.names):
                 bad = self._bad()
                 self._finish(run, bad)
@@ -220,6 +225,21 @@ class Session:
         m.log.write("-------- powered off and on again by the case\n")
         m.start()
 
+    def _pause(self, name, seconds):
+        """A case has asked for a guest to stand still for so long."""
+        m = next(m for m in self.machines if m.name == name)
+        m.tell("stop")
+        m.log.write("-------- paused by the case\n")
+        self.paused[m] = time.monotonic() + seconds
+
+    def _resume(self):
+        """Guests whose pause is over go on."""
+        for m in [m for m, end in self.paused.items() if time.monotonic() >= end]:
+            del self.paused[m]
+            if m.alive():
+                m.tell("cont")
+                m.log.write("-------- goes on\n")
+
     def _bad(self):
         return [f"{n}: {line}" for n, j in self.judges.items() for line in j.bad]
 
@@ -240,10 +260,26 @@ class Session:
         else:
             status = "fail"
             why = self._reason(run, codes, tail)
+        if status == "pass" and run.case.afterwards:
+            status, why = self._afterwards(run)
         # After a plain failure the guest was brought back to its first state;
         # after these it was not, or nobody knows.
         self._dirty = bool(codes & {99, 124, 137})
         self._result(run.case, status, seconds, why)
+
+    def _afterwards(self, run):
+        """The host's part of a case: what it says goes to the log of the first
+        guest, the last line is the reason."""
+        done = subprocess.run(
+            [os.path.join(TOP, run.case.afterwards), os.path.join(self.share, "out", run.ident)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        said = done.stdout.strip().splitlines() or [f"exit status {done.returncode}"]
+        for line in said:
+            self.machines[0].log.write(f"         | {line}\n")
+            if self.on_line:
+                self.on_line("host", "script", line)
+        status = {0: "pass", 77: "skip"}.get(done.returncode, "fail")
+        return status, "" if status == "pass" else f"{run.case.afterwards}: {said[-1]}"
 
     @staticmethod
     def _reason(run, codes, tail):

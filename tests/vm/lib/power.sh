@@ -9,3 +9,11 @@ crash_peer() {
 	[ "$VM" = b ] || other=b
 	echo "<6>lab: crash $other" >/dev/kmsg
 }
+
+# pause_peer SECONDS : the other guest stands still for so long, and so does its
+# clock; then it goes on as if nothing had been.
+pause_peer() {
+	local other=a
+	[ "$VM" = b ] || other=b
+	echo "<6>lab: pause $other $1" >/dev/kmsg
+}
