@@ -35,14 +35,36 @@ writers_go_on() {
 			{ cat "$(record "$name").state"; stuck; die 'no fsync succeeds any more'; }
 	done
 }
-# What is known of the connection, for the log.
+# What is known of the connection and of who waits for what, for the log: of this end
+# here, and of the other one, if it listens.
 stuck() {
-	grep -A 40 '^Servers:' /proc/fs/cifs/DebugData || true
-	cat /sys/kernel/debug/smbdirect/connections 2>/dev/null || true
 	local pid
+	grep -A 12 '^Servers:' /proc/fs/cifs/DebugData || true
 	for pid in "${writer_pid[@]}"; do cat /proc/"$pid"/stack 2>/dev/null || true; done
+	state_of_end
+	server_begins state_of_end
+	server_ends 60 || true
 }
-
+state_of_end() {
+	local n
+	echo "---- state of $ROLE"
+	cat /sys/kernel/debug/smbdirect/connections 2>/dev/null || true
+	rdma resource show qp || true
+	rdma resource show cm_id || true
+	ip neigh show dev "$NETDEV" || true
+	tc -s qdisc show dev "$NETDEV" || true
+	for n in 1 2; do
+		# are packets going in and out, and what does the device do with them?
+		ip -s link show dev "$NETDEV" || true
+		rdma statistic show || true
+		ping -c 2 -W 2 -i 0.5 "$OTHER_ADDR" || true
+	done
+	# workers that wait, with what they wait for
+	for n in $(ps -eo pid,comm | awk '/kworker|ksmbd|cifsd/ { print $1 }'); do
+		grep -q 'rxe\|siw\|smbdirect\|cma_\|ib_\|cm_\|ksmbd\|cifs' "/proc/$n/stack" 2>/dev/null || continue
+		cat "/proc/$n/comm" "/proc/$n/stack"
+	done
+}
 # writers_hold SECONDS : they finish what they are at, note it down and wait.
 writer_held() { [ -e "$sync_dir/$CASE_ID-$1.held" ]; }
 writers_hold() {

@@ -9,8 +9,8 @@ else
 fi
 ADDR=10.9.0.1 ADDR6=fd09::1
 case ${ROLE:-single} in
-client) OWN_ADDR=10.9.0.2 OWN_ADDR6=fd09::2 ;;
-*) OWN_ADDR=$ADDR OWN_ADDR6=$ADDR6 ;;
+client) OWN_ADDR=10.9.0.2 OWN_ADDR6=fd09::2 OTHER_ADDR=$ADDR ;;
+*) OWN_ADDR=$ADDR OWN_ADDR6=$ADDR6 OTHER_ADDR=10.9.0.2 ;;
 esac
 export NETDEV ADDR ADDR6
 

@@ -60,11 +60,11 @@ client() {
 		0) either_side driver_removed ;;
 		1) on_server server_reloaded ;;
 		2)
-			# all of the client's, in the middle of the end of its connections
+			# all of the client's (ksmbd is loaded, too), in the middle of the end of its connections
 			writers_hold 90
 			kill_writers
 			umount -l /mnt/none /mnt/strict
-			removed cifs smbdirect
+			removed cifs ksmbd smbdirect
 			[ ! -e /sys/kernel/debug/smbdirect ] || die 'debugfs files are left'
 			modules_load
 			echo 5 >/proc/fs/cifs/smbd_keep_alive_interval
