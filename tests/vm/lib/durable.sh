@@ -51,6 +51,7 @@ state_of_end() {
 	cat /sys/kernel/debug/smbdirect/connections 2>/dev/null || true
 	rdma resource show qp || true
 	rdma resource show cm_id || true
+	grep -hs '[1-9a-f]' /sys/class/infiniband/*/ports/1/gids/* || true
 	ip neigh show dev "$NETDEV" || true
 	tc -s qdisc show dev "$NETDEV" || true
 	for n in 1 2; do
