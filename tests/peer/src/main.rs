@@ -2,9 +2,11 @@
 //! A peer that speaks raw SMB Direct over verbs, to try transports with.
 //!
 //! Layers, each using only those before it: `verbs` (connections, queues,
-//! memory), `smbd` (SMB Direct, MS-SMBD), `smb2` (sessions and files), `cases`.
+//! memory), `smbd` (SMB Direct, MS-SMBD), `smb2` (sessions and files), `cases`
+//! and `fuzz`.
 
 mod cases;
+mod fuzz;
 mod report;
 mod smb2;
 mod smbd;
@@ -42,6 +44,8 @@ enum Command {
     },
     /// Run cases against a server
     Run(RunOptions),
+    /// Send mutated messages to a server
+    Fuzz(fuzz::Options),
 }
 
 #[derive(Args)]
@@ -146,6 +150,7 @@ fn main() -> ExitCode {
     let result = match Options::parse().command {
         Command::List { patterns } => list(&patterns),
         Command::Run(options) => run(options),
+        Command::Fuzz(options) => fuzz::run(&options).map(|good| ExitCode::from(u8::from(!good))),
     };
     result.unwrap_or_else(|why| {
         eprintln!("smbd-peer: {why}");

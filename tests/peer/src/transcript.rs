@@ -13,10 +13,36 @@ use crate::smbd::wire::{DataHeader, NegotiateResponse};
 const HEAD: usize = 300;
 const TAIL: usize = 300;
 
+/// What a line says. Messages are put into words when somebody asks, which
+/// nobody does for a case that passes.
+enum What {
+    Text(String),
+    /// A data message, what stands before it, and after it.
+    Data(&'static str, Vec<u8>, String),
+}
+
+struct Line {
+    at: f64,
+    link: u32,
+    what: What,
+}
+
+impl Line {
+    fn text(&self) -> String {
+        let (at, link) = (self.at, self.link);
+        match &self.what {
+            What::Text(text) => format!("{at:9.3} #{link} {text}"),
+            What::Data(before, bytes, after) => {
+                format!("{at:9.3} #{link} {before} {}{after}", data(bytes))
+            }
+        }
+    }
+}
+
 struct Lines {
     began: Instant,
-    head: Vec<String>,
-    tail: VecDeque<String>,
+    head: Vec<Line>,
+    tail: VecDeque<Line>,
     dropped: usize,
     links: u32,
 }
@@ -45,9 +71,18 @@ impl Transcript {
 
     /// Add a line about connection `link`.
     pub fn line(&self, link: u32, text: &str) {
+        self.add(link, What::Text(text.to_string()));
+    }
+
+    /// Add a data message of connection `link`.
+    pub fn data(&self, link: u32, before: &'static str, bytes: &[u8], after: String) {
+        self.add(link, What::Data(before, bytes.to_vec(), after));
+    }
+
+    fn add(&self, link: u32, what: What) {
         let mut lines = self.0.borrow_mut();
-        let t = lines.began.elapsed().as_secs_f64();
-        let line = format!("{t:9.3} #{link} {text}");
+        let at = lines.began.elapsed().as_secs_f64();
+        let line = Line { at, link, what };
         if lines.head.len() < HEAD {
             lines.head.push(line);
             return;
@@ -61,14 +96,14 @@ impl Transcript {
 
     pub fn lines(&self) -> Vec<String> {
         let lines = self.0.borrow();
-        let mut out = lines.head.clone();
+        let mut out: Vec<String> = lines.head.iter().map(Line::text).collect();
         if lines.dropped > 0 {
             out.push(format!(
                 "          ... {} lines left out ...",
                 lines.dropped
             ));
         }
-        out.extend(lines.tail.iter().cloned());
+        out.extend(lines.tail.iter().map(Line::text));
         out
     }
 }

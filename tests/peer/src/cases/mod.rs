@@ -17,6 +17,7 @@ mod timers;
 mod transform;
 
 pub use context::{Config, Context};
+pub use pattern::{bytes as pattern_bytes, same as pattern_same};
 
 use crate::stop::Try;
 

@@ -28,6 +28,8 @@ pub struct Offer {
     pub receives: u32,
     /// Size of a receive buffer, if not that of the request.
     pub receive_size: Option<usize>,
+    /// Messages that can be under way, and the longest.
+    pub sends: (u32, usize),
 }
 
 impl Offer {
@@ -37,6 +39,7 @@ impl Offer {
             request,
             receives: 63.min(u32::from(credits)).max(1),
             receive_size: None,
+            sends: (64, 16384),
         }
     }
 
@@ -67,8 +70,8 @@ impl Offer {
         Queues {
             receives: self.receives + 2,
             receive_size: size.clamp(512, 16384),
-            sends: 64,
-            send_size: 16384,
+            sends: self.sends.0,
+            send_size: self.sends.1,
         }
     }
 }
@@ -118,6 +121,14 @@ impl Received {
         ensure_eq!(format!("the reserved field of {what}"), h.reserved, 0);
         ensure!(h.credits_requested > 0, "{what} requests no credits");
         Ok(())
+    }
+}
+
+/// A work request that is not the usual one, for the transcript.
+fn how(kind: SendKind) -> String {
+    match kind {
+        SendKind::Send => String::new(),
+        other => format!(" {other:?}"),
     }
 }
 
@@ -189,12 +200,8 @@ impl Link {
 
     /// The same, with another work request.
     pub fn send_as(&mut self, bytes: &[u8], what: &str, kind: SendKind) -> Try<()> {
-        let how = if kind == SendKind::Send {
-            String::new()
-        } else {
-            format!(" {kind:?}")
-        };
-        self.log.line(self.number, &format!("> {what}{how}"));
+        self.log
+            .line(self.number, &format!("> {what}{}", how(kind)));
         Ok(self.endpoint.send(bytes, kind, Instant::now() + PATIENCE)?)
     }
 
@@ -202,7 +209,16 @@ impl Link {
     pub fn send_data(&mut self, header: DataHeader, message: &[u8]) -> Try<()> {
         self.credits = self.credits.saturating_sub(1);
         self.promised += u64::from(header.credits_granted);
-        self.send_raw(message, &transcript::data(message))
+        self.send_message_as(message, SendKind::Send)
+    }
+
+    /// Send bytes that are called a data message in the transcript. No credit is
+    /// counted.
+    pub fn send_message_as(&mut self, message: &[u8], kind: SendKind) -> Try<()> {
+        self.log.data(self.number, ">", message, how(kind));
+        Ok(self
+            .endpoint
+            .send(message, kind, Instant::now() + PATIENCE)?)
     }
 
     /// An empty data message.
@@ -231,6 +247,12 @@ impl Link {
     pub fn fill_receives(&mut self) -> Try<u32> {
         let n = self.offer.receives.saturating_sub(self.endpoint.posted());
         Ok(self.endpoint.post_receives(n)?)
+    }
+
+    /// Credits to grant for receives that are posted and not yet promised.
+    pub fn grant(&self) -> u16 {
+        let n = u64::from(self.offer.receives).saturating_sub(self.promised);
+        n.min(u64::from(u16::MAX)) as u16
     }
 
     pub fn register(&self, len: usize, rights: Rights) -> Try<Region> {
@@ -287,8 +309,7 @@ impl Link {
         let Some((bytes, invalidated)) = self.next_bytes(Instant::now() + wait)? else {
             return Ok(None);
         };
-        self.log
-            .line(self.number, &format!("< {}", transcript::data(&bytes)));
+        self.log.data(self.number, "<", &bytes, String::new());
         let Some(header) = DataHeader::read(&bytes) else {
             fail!("the server sent a data message of {} bytes", bytes.len());
         };
@@ -374,8 +395,13 @@ impl Link {
                 r.max_fragmented_size
             ),
         )?;
-        let Some((answer, _)) = self.next_bytes(Instant::now() + PATIENCE)? else {
-            fail!("no negotiate response within {PATIENCE:?}");
+        self.negotiate_response(PATIENCE)
+    }
+
+    /// Take the answer to a negotiate request.
+    pub fn negotiate_response(&mut self, wait: Duration) -> Try<NegotiateResponse> {
+        let Some((answer, _)) = self.next_bytes(Instant::now() + wait)? else {
+            fail!("no negotiate response within {wait:?}");
         };
         self.log.line(
             self.number,
@@ -385,6 +411,19 @@ impl Link {
         self.server = NegotiateResponse::read(&answer).unwrap_or_default();
         self.credits = u64::from(self.server.credits_granted);
         Ok(self.server)
+    }
+
+    /// How the connection has ended, if it does within the time; nothing is kept
+    /// of what still comes.
+    pub fn ends_within(&mut self, wait: Duration) -> Option<String> {
+        let until = Instant::now() + wait;
+        loop {
+            match self.arrival(until.saturating_duration_since(Instant::now())) {
+                Err(Stop::Gone(how)) => return Some(how),
+                Ok(Some(_)) => {}
+                _ => return None,
+            }
+        }
     }
 
     /// Disconnect without a word.

@@ -110,9 +110,9 @@ impl Link {
 
     /// Post receives up to the offered number: how many to grant for that.
     fn refill(&mut self) -> Try<u16> {
-        let n = u64::from(self.offer.receives).saturating_sub(self.promised);
+        let n = self.grant();
         self.fill_receives()?;
-        Ok(n.min(u64::from(u16::MAX)) as u16)
+        Ok(n)
     }
 
     /// Send one upper-layer message: refill and grant first, then fragments.
@@ -169,11 +169,7 @@ impl Link {
         expected: &mut Option<usize>,
     ) -> Try<usize> {
         let (len, rest) = (m.header.length as usize, m.header.remaining as usize);
-        ensure!(
-            m.header.offset.is_multiple_of(8),
-            "DataOffset is {}",
-            m.header.offset
-        );
+        ensure_eq!("DataOffset modulo 8", m.header.offset % 8, 0);
         ensure!(
             m.header.credits_requested > 0,
             "a fragment requests no credits"

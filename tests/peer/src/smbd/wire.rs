@@ -47,6 +47,12 @@ impl NegotiateRequest {
     pub fn bytes(&self) -> Vec<u8> {
         to_bytes(self)
     }
+
+    /// Read one; None if it is shorter than 20 bytes.
+    #[allow(dead_code)] // for tests/fuzz, as are the others that are marked so
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        from_bytes(bytes)
+    }
 }
 
 /// SMBDirect Negotiate Response (2.2.2).
@@ -71,6 +77,11 @@ impl NegotiateResponse {
     /// Read one; None if it is shorter than 32 bytes.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         from_bytes(bytes)
+    }
+
+    #[allow(dead_code)]
+    pub fn bytes(&self) -> Vec<u8> {
+        to_bytes(self)
     }
 }
 
@@ -142,6 +153,13 @@ pub struct Descriptor {
     pub offset: u64,
     pub token: u32,
     pub length: u32,
+}
+
+impl Descriptor {
+    #[allow(dead_code)]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        from_bytes(bytes)
+    }
 }
 
 /// Descriptors as the channel information of a request.

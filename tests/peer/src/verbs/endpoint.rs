@@ -32,6 +32,10 @@ pub enum SendKind {
     Invalidate(u32),
     /// RDMA write with immediate data and no bytes.
     WriteImmediate(u32),
+    /// RDMA write of the bytes to an address of the other side, with a key.
+    Write(u64, u32),
+    /// RDMA read of as many bytes from there.
+    Read(u64, u32),
 }
 
 /// What happened.
@@ -260,7 +264,12 @@ impl Endpoint {
             SendKind::Immediate(n) => (WR_SEND_WITH_IMM, n.to_be()),
             SendKind::Invalidate(key) => (WR_SEND_WITH_INV, key),
             SendKind::WriteImmediate(n) => (WR_RDMA_WRITE_WITH_IMM, n.to_be()),
+            SendKind::Write(..) => (WR_RDMA_WRITE, 0),
+            SendKind::Read(..) => (WR_RDMA_READ, 0),
         };
+        if let SendKind::Write(address, key) | SendKind::Read(address, key) = kind {
+            (wr.remote_addr, wr.remote_key) = (address, key);
+        }
         if self.is_iwarp() && matches!(kind, SendKind::Invalidate(_)) {
             // siw's library takes the key from here
             wr.remote_key = wr.imm_or_key;

@@ -131,9 +131,11 @@ pub struct SendWr {
     pub mw_access: u32,
 }
 
+pub const WR_RDMA_WRITE: c_int = 0;
 pub const WR_RDMA_WRITE_WITH_IMM: c_int = 1;
 pub const WR_SEND: c_int = 2;
 pub const WR_SEND_WITH_IMM: c_int = 3;
+pub const WR_RDMA_READ: c_int = 4;
 pub const WR_BIND_MW: c_int = 8;
 pub const WR_SEND_WITH_INV: c_int = 9;
 pub const SEND_SIGNALED: u32 = 2;
