@@ -13,7 +13,7 @@ from .lab import TOP
 from .machine import die_with_parent
 
 DIR = os.path.join(TOP, "tests/fuzz")
-TARGETS = ("wire", "negotiate", "link", "queue", "slices", "pair")
+TARGETS = ("wire", "negotiate", "link", "queue", "slices", "pair", "differential", "dialogue")
 
 # Stable options of rustc, which hand LLVM's instrumentation to libFuzzer.
 FLAGS = ["--cfg", "fuzzing", "-Cpasses=sancov-module"] + [

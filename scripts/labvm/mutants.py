@@ -74,12 +74,43 @@ MUTANTS = (
      "before == SendState::NeedGrant && self.send_state() == SendState::Ready", "before == SendState::NoCredit"),
     ("empties-for-ever", "pair", "credits.rs",
      "let worth_it = grantable > 1 ||", "let worth_it = true || grantable > 1 ||"),
+    ("offset-alignment", "differential", "wire/data.rs",
+     "h.data_offset % 8 != 0", "h.data_offset % 4 != 0"),
+    ("one-byte-beyond", "differential", "wire/data.rs",
+     "if end > u64::from(received) {", "if end > u64::from(received).saturating_add(1) {"),
+    ("no-credit-asked-for", "differential", "wire/data.rs",
+     "if h.credits_requested == 0 {", "if false {"),
+    ("fields-swapped", "differential", "wire/negotiate.rs",
+     "            preferred_send_size: r.u32()?,\n            max_receive_size: r.u32()?,\n            max_fragmented_size: r.u32()?,\n        })\n    }\n\n    /// The bytes to send.\n    #[must_use]\n    pub fn emit(&self) -> [u8; REQUEST_LEN]",
+     "            max_receive_size: r.u32()?,\n            preferred_send_size: r.u32()?,\n            max_fragmented_size: r.u32()?,\n        })\n    }\n\n    /// The bytes to send.\n    #[must_use]\n    pub fn emit(&self) -> [u8; REQUEST_LEN]"),
+    ("smallest-fragmented-size", "differential", "negotiate.rs",
+     "req.max_fragmented_size < MIN_FRAGMENTED_SIZE", "req.max_fragmented_size <= MIN_FRAGMENTED_SIZE"),
+    ("any-server-version", "differential", "negotiate.rs",
+     "if resp.negotiated_version != VERSION {", "if resp.negotiated_version < VERSION {"),
+    ("descriptor-token", "differential", "wire/descriptor.rs",
+     ".u32(self.token)\n            .u32(self.length)", ".u32(self.length)\n            .u32(self.token)"),
+    ("ends-early", "differential", "reassembly.rs",
+     "(0, missing) => return Err(ProtocolError::EndedEarly { missing }),", "(0, _) => self.outstanding = None,"),
+    ("never-ends", "differential", "reassembly.rs",
+     "(remaining, 0) => return Err(ProtocolError::MoreThanAnnounced { remaining }),",
+     "(_, 0) => self.outstanding = Some(0),"),
+    ("too-much-granted", "dialogue", "credits.rs",
+     "let n = self.posted.min(self.target).saturating_sub(self.granted);",
+     "let n = self.posted.saturating_add(1).saturating_sub(self.granted);"),
+    ("no-grants-alone", "dialogue", "credits.rs",
+     "granted == 0 || low", "false && low"),
+    ("remaining-wrong", "dialogue", "link.rs",
+     "header.remaining_data_length = remaining_after;", "header.remaining_data_length = remaining_after & 0xff;"),
+    ("fragments-too-long", "dialogue", "negotiate.rs",
+     "max_send_size: local.max_send_size.min(req.max_receive_size),", "max_send_size: local.max_send_size,"),
+    ("answers-forgotten", "dialogue", "link.rs",
+     "self.reply_due |= reply_requested;", "self.reply_due |= false;"),
 )
 
 
 def _copy(to):
     """The parts of the tree that the engine is built from."""
-    for part in ("rust/core", "tests/host", "tests/fuzz"):
+    for part in ("rust/core", "tests/host", "tests/fuzz", "tests/peer/src"):
         shutil.copytree(os.path.join(TOP, part), os.path.join(to, part), dirs_exist_ok=True,
                         ignore=shutil.ignore_patterns("target"))
 

@@ -5,7 +5,7 @@
 //!
 //! * [`input`]: how bytes become operations.
 //! * [`oracle`]: the rules of MS-SMBD a second time, written down straight and in wide numbers.
-//! * [`targets`]: the six of them.
+//! * [`targets`]: the eight of them.
 //! * [`seeds`]: the inputs to begin with, made from the byte vectors of `tests/host`.
 //!
 //! `src/bin/engine.rs` is the coverage-guided fuzzer; `src/bin/replay.rs` runs a target over files,
@@ -20,13 +20,15 @@ pub mod targets;
 pub type Target = fn(&[u8]);
 
 /// The targets by name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("wire", targets::wire::run),
     ("negotiate", targets::negotiate::run),
     ("link", targets::link::run),
     ("queue", targets::queue::run),
     ("slices", targets::slices::run),
     ("pair", targets::pair::run),
+    ("differential", targets::differential::run),
+    ("dialogue", targets::dialogue::run),
 ];
 
 /// The target of that name.

@@ -64,6 +64,8 @@ pub fn all() -> Vec<Seed> {
         ("queue", queue()),
         ("slices", slices()),
         ("pair", pair()),
+        ("differential", differential()),
+        ("dialogue", dialogue()),
     ];
     let mut out = Vec::new();
     for (target, seeds) in parts {
@@ -321,5 +323,89 @@ fn pair() -> Named {
         ("bytes", bytes),
         ("stalled-reader", stalled),
         ("idle", idle),
+    ]
+}
+
+fn differential() -> Named {
+    let seed = |kind: u8, pdu: &[u8]| Bytes::default().u8(kind).all(pdu);
+    let message = |pdu: &[u8]| Bytes::default().u8(2).u32(1364).u32(131_072).all(pdu);
+    let mut whole = DATA_500.to_vec();
+    whole.resize(524, 0);
+    let greedy = Response {
+        credits_granted: 256,
+        ..response()
+    };
+    let small = Response {
+        max_read_write_size: 65_536,
+        ..response()
+    };
+    // Limits, then 0 = bytes (u8), 1 = fields, 2 = fragment (u8, u8).
+    let begin = || Bytes::default().u8(4).u16(1236).u16(2000);
+    let fragments = begin().times(2, &[2, 9, 20, 2, 10, 0, 2, 0, 0, 2, 10, 0]);
+    let bytes = begin()
+        .u8(0)
+        .u8(20)
+        .all(&PROBE)
+        .u8(0)
+        .u8(20)
+        .all(&PROBE_REPLY);
+    let fields = begin()
+        .all(&[1, 9, 1, 0, 5, 0, 6, 3, 0])
+        .all(&[1, 9, 1, 0, 0, 0, 6, 5, 0]);
+    let early = begin().all(&[2, 9, 20, 1, 9, 1, 0, 0, 0, 6, 3, 0]);
+    let beyond = begin().all(&[2, 9, 20, 1, 9, 1, 0, 1, 0, 6, 20, 0]);
+    let overrun = begin().all(&[2, 9, 20, 1, 9, 1, 0, 0, 0, 6, 21, 0]);
+    vec![
+        ("request", seed(0, &REQUEST_SAMPLE)),
+        ("request-windows", seed(0, &REQUEST_WINDOWS)),
+        (
+            "request-none",
+            seed(0, &request(0, 128, 128, 131_072).emit()),
+        ),
+        ("response", seed(1, &RESPONSE_SAMPLE)),
+        ("response-error", seed(1, &RESPONSE_NOT_SUPPORTED)),
+        ("response-linux", seed(1, &response().emit())),
+        ("response-greedy", seed(1, &greedy.emit())),
+        ("response-small", seed(1, &small.emit())),
+        ("data", message(&whole)),
+        ("probe", message(&PROBE)),
+        ("fragmented-more", message(&data(1, &[1; 8], 131_065))),
+        ("descriptor", seed(3, &DESCRIPTOR)),
+        ("descriptors", seed(3, &DESCRIPTOR.repeat(3)[..47])),
+        ("stream-fragments", fragments),
+        ("stream-bytes", bytes),
+        ("stream-fields", fields),
+        ("stream-early", early),
+        ("stream-beyond", beyond),
+        ("stream-overrun", overrun),
+    ]
+}
+
+fn dialogue() -> Named {
+    // The server's credits (max and target, less one) and sizes less 128, the client's credits, sizes
+    // and receives. 0 = client sends, 1 = server sends, 2 = client receives, 3 = both, 4 = ask; u16.
+    let begin = |credits: [u8; 2], size: u16, client: u8, receives: u8| {
+        Bytes::default()
+            .all(&credits)
+            .u16(size)
+            .u16(size)
+            .u8(client)
+            .u16(size)
+            .u16(size)
+            .u8(receives)
+    };
+    let turn = |out: Bytes, len: u16| {
+        let mut out = out;
+        for op in [0, 3, 1, 0, 4, 2, 0, 1, 1] {
+            out = out.u8(op).u16(len);
+        }
+        out
+    };
+    vec![
+        ("calm", turn(begin([39, 39], 1236, 39, 31), 500)),
+        ("long", turn(begin([19, 19], 1000, 9, 9), 2900)),
+        ("single-credits", turn(begin([0, 0], 0, 0, 0), 250)),
+        ("one-receive", turn(begin([9, 9], 72, 19, 0), 900)),
+        ("few-credits", turn(begin([1, 30], 0, 2, 20), 700)),
     ]
 }
