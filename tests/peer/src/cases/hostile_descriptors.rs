@@ -52,12 +52,14 @@ pub const CASES: &[Case] = &[
 ];
 
 /// What the lengths of a list add up to, measured by the data.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sum {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sum {
     Equal,
     Longer,
     /// Equal, with a descriptor of no bytes after each but the last.
     EmptyBetween,
+    /// The caller asks for less than the data.
+    Shorter,
 }
 
 const SIZES: [usize; 4] = [1, 4096, 1 << 20, 8 << 20];
@@ -67,7 +69,7 @@ const MOST: usize = 4095;
 
 /// All combinations that a server with these limits can be asked for, without
 /// those in which a descriptor would get no byte.
-fn shapes(limit: u32) -> impl Iterator<Item = (usize, usize)> {
+pub fn shapes(limit: u32) -> impl Iterator<Item = (usize, usize)> {
     SIZES
         .iter()
         .flat_map(|&size| SPLITS.iter().map(move |&n| (size, n)))
@@ -75,7 +77,7 @@ fn shapes(limit: u32) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// Descriptors for `size` bytes from the start of a region, in `n` parts.
-fn split(region: &Region, size: usize, n: usize, sum: Sum) -> Vec<Descriptor> {
+pub fn split(region: &Region, size: usize, n: usize, sum: Sum) -> Vec<Descriptor> {
     let (base, token) = (region.buffer.address(), region.key());
     let mut list = Vec::with_capacity(2 * n);
     let mut at = 0;

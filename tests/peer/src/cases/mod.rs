@@ -7,6 +7,8 @@ mod data;
 mod errors;
 mod errors_rdma;
 mod hostile_descriptors;
+mod hostile_flight;
+mod hostile_starve;
 mod hostile_stream;
 mod invalidate;
 mod negotiate;
@@ -65,7 +67,9 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         transform::CASES,
         network::CASES,
         hostile_descriptors::CASES,
+        hostile_flight::CASES,
         hostile_stream::CASES,
+        hostile_starve::CASES,
     ]
     .into_iter()
     .flatten()

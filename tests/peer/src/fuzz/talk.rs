@@ -147,6 +147,7 @@ impl Talk<'_> {
         for k in 1..=steps.min(last - first) {
             self.number = first + k;
             let mut rng = Rng::new(self.seed, self.number);
+            self.smb2_credit()?;
             let step = self.step(&mut rng);
             // who has no credit waits for one, but for a few
             if !(step.what.is_some() && rng.chance(1)) {
@@ -260,7 +261,7 @@ impl Talk<'_> {
         let roll = rng.below(100);
         let (mut bytes, is_empty) = if self.stream.missing.is_some() {
             self.continuation(rng, granted, capacity, &mut what)
-        } else if roll < 25 {
+        } else if roll < 25 || (self.ready && self.session.credits() == 0) {
             (DataHeader::empty(255, granted).message(&[]), true)
         } else {
             let request = self.request(rng, &mut what);
@@ -474,12 +475,31 @@ impl Talk<'_> {
             return Ok(true);
         }
         let response = Response::read(whole, Vec::new())?;
+        self.session.earn(response.credits);
         if response.status != crate::smb2::status::PENDING {
             let before = self.due.len();
             self.due.retain(|id| *id != response.message_id);
             self.tally.answered += (before - self.due.len()) as u64;
         }
         Ok(true)
+    }
+
+    /// SMB2 ends connections of clients that use message identifiers for which
+    /// they have no credit. Wait for one if an answer is due that brings it.
+    fn smb2_credit(&mut self) -> Try<()> {
+        let until = Instant::now() + self.bounds.answer;
+        let wants = self.ready && !self.tainted && self.stream.missing.is_none();
+        while wants && self.session.credits() == 0 && !self.due.is_empty() {
+            let left = until.saturating_duration_since(Instant::now());
+            if !self.pump(left)? {
+                fail!(
+                    "no answer to {:?} within {:?}",
+                    self.due,
+                    self.bounds.answer
+                );
+            }
+        }
+        Ok(())
     }
 
     fn credit(&mut self) -> Try<()> {
@@ -519,7 +539,9 @@ impl Talk<'_> {
         if self.tainted {
             return Ok(());
         }
-        if self.ready && self.stream.missing.is_none() {
+        self.smb2_credit()?;
+        let may = self.ready && self.session.credits() > 0;
+        if may && self.stream.missing.is_none() {
             let echo = upper::echo(&mut self.session);
             self.credit()?;
             let granted = self.link().grant();

@@ -149,6 +149,16 @@ impl<P: Pipe> Session<P> {
         out
     }
 
+    /// Requests that the server has given credits for and that were not sent.
+    pub fn credits(&self) -> u32 {
+        self.credits
+    }
+
+    /// A response that was read by somebody else gave so many.
+    pub fn earn(&mut self, credits: u16) {
+        self.credits += u32::from(credits);
+    }
+
     /// The response that comes next, whatever its status; interim ones are read.
     pub fn response(&mut self, what: &str) -> Try<Response> {
         loop {

@@ -11,5 +11,5 @@
 run() {
 	. "$MODULES/guest.sh"
 	peer_server 'smb2 max read = 8388608' 'smb2 max write = 8388608'
-	peer_run HD HC HS
+	peer_run "HD-0?" HD-10 HD-11 HD-12 HC HS
 }

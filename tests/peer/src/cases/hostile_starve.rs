@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+//! HC and HS where a second connection has to go on untouched: a client that
+//! starves the server, messages of two requests that are mixed, keys of others.
+
+use std::time::{Duration, Instant};
+
+use super::data::{set_up, write_of, MODERATE};
+use super::pattern;
+use super::{case, long, Case, Context};
+use crate::smb2::{check_written, whole, Channel, Dialects, File, Session};
+use crate::smbd::wire::DataHeader;
+use crate::smbd::{Link, Offer, DISCONNECT};
+use crate::stop::{Stop, Try};
+use crate::verbs::{Rights, SendKind};
+use crate::{ensure, fail};
+
+pub const CASES: &[Case] = &[
+    long(
+        "HC-06",
+        "Credits_Starved_With_Many_Requests_Pending",
+        starved,
+    ),
+    case(
+        "HC-07",
+        "Credits_Lowered_Before_A_Message_In_Fragments",
+        lowered,
+    ),
+    case("HS-07", "Stream_Two_Messages_Interleaved", mixed),
+    case(
+        "HS-08",
+        "Stream_Send_With_Invalidate_Of_Foreign_Key",
+        foreign_key,
+    ),
+];
+
+/// Requests whose answers of 32 KiB have no credit to go with.
+const PENDING: usize = 64;
+/// The server's deadlines for senders: 5 s for a credit, 30 s for all waits.
+const STARVED: Duration = Duration::from_secs(60);
+/// One small READ or WRITE on another connection meanwhile.
+const UNTOUCHED: Duration = Duration::from_secs(10);
+
+fn starved(c: &mut Context) -> Try<()> {
+    let (mut other, other_file) = c.with_file(Offer::usual(), Dialects::All)?;
+    let (mut session, file) = c.with_file(Offer::new(255, 1364, 8192, 131_072), Dialects::All)?;
+    let data = pattern::bytes(92, 32 << 10);
+    session.write_inline(file, 0, &data)?;
+    for _ in 0..PENDING {
+        let message = session.read_message(file, 0, data.len() as u32);
+        let link = &mut session.pipe;
+        if link.credits == 0 {
+            link.wait_for_credit()?;
+        }
+        let header = DataHeader::with(255, 0, message.len(), 0);
+        link.send_data(header, &header.message(&message))?;
+    }
+    let since = Instant::now();
+    let (mut rounds, mut slowest) = (0, Duration::ZERO);
+    let took = loop {
+        match session.pipe.poll_data(Duration::from_millis(100)) {
+            Err(Stop::Gone(_)) => break since.elapsed(),
+            Ok(_) => {}
+            Err(e) => return Err(e),
+        }
+        ensure!(
+            since.elapsed() < STARVED,
+            "{PENDING} answers wait for credits for {STARVED:?}, and the connection is there"
+        );
+        slowest = slowest.max(untouched(&mut other, other_file)?);
+        rounds += 1;
+    };
+    drop(session);
+    slowest = slowest.max(untouched(&mut other, other_file)?);
+    c.note(format!(
+        "ended after {:.1} s; beside it {rounds} rounds on another connection, the slowest {:.2} s",
+        took.as_secs_f64(),
+        slowest.as_secs_f64()
+    ));
+    ensure!(
+        slowest < UNTOUCHED,
+        "another connection took {slowest:?} for a WRITE and a READ"
+    );
+    // as many requests as were pending, all at once, on a new one
+    let (mut session, file) = c.with_file(Offer::usual(), Dialects::All)?;
+    session.write_inline(file, 0, &data)?;
+    for _ in 0..PENDING {
+        let message = session.read_message(file, 0, 100);
+        session.send(&message)?;
+    }
+    for _ in 0..PENDING {
+        session.response("a response after the starved connection has ended")?;
+    }
+    session.close(file)
+}
+
+/// A client that had many credits wants one from now on, and sends a message in
+/// many fragments with it: it gets one after the other.
+fn lowered(c: &mut Context) -> Try<()> {
+    let (mut session, file) = set_up(c)?;
+    let (message, data) = write_of(&mut session, file, 10_000);
+    let link = &mut session.pipe;
+    let since = Instant::now();
+    while link.credits > 0 || since.elapsed() < Duration::from_secs(1) {
+        match link.credits {
+            0 => {
+                link.poll_data(Duration::from_millis(100))?;
+            }
+            // the answers grant what the last message asked for
+            n => {
+                link.send_empty(1, 1, 0)?;
+                if n == 1 {
+                    break;
+                }
+            }
+        }
+    }
+    let mut sent = 0;
+    let mut slowest = Duration::ZERO;
+    for piece in message.chunks(500) {
+        let since = Instant::now();
+        link.wait_for_credit()?;
+        slowest = slowest.max(since.elapsed());
+        sent += piece.len();
+        let header = DataHeader::with(1, 1, piece.len(), message.len() - sent);
+        link.send_data(header, &header.message(piece))?;
+    }
+    c.note(format!("the slowest credit took {slowest:?}"));
+    super::data::written_and_there(&mut session, file, &data)
+}
+
+/// A WRITE and a READ by RDMA: how long they took together.
+fn untouched(session: &mut Session<Link>, file: File) -> Try<Duration> {
+    let since = Instant::now();
+    let data = pattern::bytes(91, 10_000);
+    super::rdma::write(session, file, 0, &data)?;
+    pattern::same("the file", &session.read_back(file, data.len())?, &data)?;
+    Ok(since.elapsed())
+}
+
+/// Fragments of two WRITEs in turn: on one connection there is one message at a
+/// time, so the second is the first one's continuation, and what comes of it
+/// does not fit what was announced.
+fn mixed(c: &mut Context) -> Try<()> {
+    let (mut session, file) = set_up(c)?;
+    let (first, _) = write_of(&mut session, file, MODERATE);
+    let (second, _) = write_of(&mut session, file, MODERATE - 1000);
+    let link = &mut session.pipe;
+    let size = link.fragment_size();
+    let since = Instant::now();
+    let mut count = 0;
+    let result = 'all: {
+        for (a, b) in first.chunks(size).zip(second.chunks(size)) {
+            count += 1;
+            for (piece, all) in [(a, first.len()), (b, second.len())] {
+                let left = all.saturating_sub(count * size);
+                let header = DataHeader::with(255, 1, piece.len(), left);
+                let step = link
+                    .wait_for_credit()
+                    .and_then(|()| link.send_data(header, &header.message(piece)));
+                if step.is_err() {
+                    break 'all step;
+                }
+            }
+        }
+        link.must_end(DISCONNECT, "two messages in one").map(drop)
+    };
+    match result {
+        Ok(()) | Err(Stop::Gone(_)) => c.note(format!(
+            "ended after {count} fragments of each, {:.2} s",
+            since.elapsed().as_secs_f64()
+        )),
+        Err(other) => return Err(other),
+    }
+    c.still_there()
+}
+
+/// The key of memory that belongs to another connection, which has to stay
+/// usable there.
+fn foreign_key(c: &mut Context) -> Try<()> {
+    let (mut session, file) = c.with_file(Offer::usual(), Dialects::All)?;
+    let data = pattern::bytes(90, 65536);
+    let region = session.pipe.register(data.len(), Rights::Read)?;
+    region.buffer.put(0, &data);
+    let mut link = c.negotiated(Offer::basic())?;
+    link.fill_receives()?;
+    let message = DataHeader::empty(10, 10).message(&[]);
+    link.send_as(
+        &message,
+        "a message that invalidates another connection's key",
+        SendKind::Invalidate(region.key()),
+    )?;
+    match link.must_end(DISCONNECT, "the key is not this connection's") {
+        Ok(took) => c.note(format!("ended after {:.2} s", took.as_secs_f64())),
+        Err(other) => return Err(other),
+    }
+    let len = data.len() as u32;
+    let list = [whole(&region)];
+    let response = session.write_by(file, 0, len, Channel::RdmaV1, &list)?;
+    check_written(&response, len)?;
+    let got = session.read_back(file, data.len())?;
+    if got != data {
+        fail!("the file differs from the memory with that key");
+    }
+    session.close(file)
+}
