@@ -74,7 +74,7 @@ impl Socket {
         }
         let now = Millis(now_ms());
         let (mut wake_reader, mut repost) = (false, None);
-        let (wake_senders, empty, grow);
+        let (wake_senders, empty, grow, dry);
         {
             let mut state = this.state.lock();
             let Some(est) = state.link.as_mut() else {
@@ -126,11 +126,14 @@ impl Socket {
                 && est.queue.segments().saturating_mul(4) < est.limit
                 && usize::from(est.link.recv_target()) > est.limit;
             grow = est.grow;
-            empty = repost.is_some() || (!est.token && est.link.empty_due());
+            // The receive of this payload comes back when the reader takes it, which waits for more than a peer without credits can send. A peer that
+            // wants few credits leaves slots that nobody uses.
+            dry = est.link.granted() == 0 && est.link.recv_wanted() > 0;
+            empty = dry || repost.is_some() || (!est.token && est.link.empty_due());
         }
         count(&this.stats.messages_received);
-        if let Some(slot) = repost {
-            Self::post_receives(&this, &endpoint, &mut core::iter::once(slot));
+        if dry || repost.is_some() {
+            Self::post_receives(&this, &endpoint, &mut repost.into_iter());
         }
         if wake_reader {
             count(&this.stats.reader_wakes);
