@@ -194,6 +194,7 @@ fn descriptors(array: &[u8]) {
             length: d.length,
         };
         assert_eq!(read, Some(same));
+        assert_eq!(peer::descriptors(&[same]), d.emit());
         list.push(same);
         rest = tail;
     }
