@@ -14,7 +14,10 @@ use crate::{
 use core::fmt;
 use kernel::{
     prelude::*,
-    sync::{Arc, ArcBorrow, SetOnce},
+    sync::{
+        atomic::{AtomicFlag, Full, Release},
+        Arc, ArcBorrow, SetOnce,
+    },
 };
 use smbdirect_kext::ctx::ProcessCtx;
 
@@ -110,6 +113,8 @@ pub struct Endpoint<O: Owner> {
     /// The one receive of the handshake.
     first_recv: SetOnce<Pin<KBox<RecvPool<O>>>>,
     verbs: SetOnce<Pin<KBox<Verbs<O>>>>,
+    /// Somebody makes the queue pair, or has made it: the cm_id has place for one.
+    claimed: AtomicFlag,
     /// Last: everything above refers to its device.
     cm: CmId<O>,
 }
@@ -124,6 +129,7 @@ impl<O: Owner> Endpoint<O> {
             recv: SetOnce::new(),
             first_recv: SetOnce::new(),
             verbs: SetOnce::new(),
+            claimed: AtomicFlag::new(false),
             cm,
         }
     }
@@ -133,7 +139,7 @@ impl<O: Owner> Endpoint<O> {
         &self.cm
     }
 
-    /// Makes PD, CQ and QP, and posts one receive of `first_recv` bytes for the negotiate message. Sleeps.
+    /// Makes PD, CQ and QP, and posts one receive of `first_recv` bytes for the negotiate message. Once (`-EALREADY`). Sleeps.
     pub fn make_verbs(
         &self,
         ctx: &ProcessCtx,
@@ -141,7 +147,11 @@ impl<O: Owner> Endpoint<O> {
         sizes: QueueSizes,
         first_recv: usize,
     ) -> Result {
-        let verbs = Verbs::new(ctx, &self.cm, owner, sizes)?;
+        if self.claimed.xchg(true, Full) {
+            return Err(EALREADY);
+        }
+        let verbs = Verbs::new(ctx, &self.cm, owner, sizes)
+            .inspect_err(|_| self.claimed.store(false, Release))?;
         let raw: *const Verbs<O> = &*verbs;
         if !self.verbs.populate(verbs) {
             return Err(EALREADY);

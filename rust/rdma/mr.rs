@@ -504,6 +504,10 @@ impl<O: Owner> MrPool<O> {
             mr.collect();
             return Ok(());
         };
+        if !core::ptr::eq(mr.verbs, self.verbs.cast()) {
+            // Of another connection, whose queue the invalidation would have to go to.
+            return Err(EINVAL);
+        }
         if hw.live && !mr.invalidated.load(Acquire) {
             self.local_invalidate(ctx, mr, hw)?;
         }

@@ -244,8 +244,8 @@ impl<O: Owner> RecvPool<O> {
         None
     }
 
-    /// Posts slots in one chain (at most 16 of those offered). Returns how many were posted; those that were not are free again. Any
-    /// context.
+    /// Posts slots in one chain (at most 16 of those offered). Returns how many were posted; those that were not, and slots of another pool, are
+    /// free again. Any context.
     pub fn post<'a>(&'a self, slots: &mut dyn Iterator<Item = RecvSlot<'a, O>>) -> Result<usize> {
         let mut first: *mut bindings::ib_recv_wr = core::ptr::null_mut();
         let mut previous: *mut bindings::ib_recv_wr = core::ptr::null_mut();
@@ -253,6 +253,10 @@ impl<O: Owner> RecvPool<O> {
         let mut count = 0;
         while count < BATCH {
             let Some(slot) = slots.next() else { break };
+            if !core::ptr::eq(slot.pool, self) {
+                // Of another pool, where its drop leaves it free: here, its number means another slot.
+                continue;
+            }
             let (Some(meta), Some((block, at))) = (self.meta(slot.index), self.locate(slot.index))
             else {
                 continue;

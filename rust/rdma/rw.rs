@@ -439,6 +439,10 @@ impl<O: Owner> RwEngine<O> {
         until: u64,
         alive: &dyn Fn() -> bool,
     ) -> Result {
+        if !core::ptr::eq(batch.verbs, self.verbs) {
+            // Of another connection.
+            return Err(EINVAL);
+        }
         self.settle(ctx, batch, until, alive)?;
         let ok = batch.state.load(Acquire) == DONE;
         let result = if !ok {

@@ -523,8 +523,12 @@ impl<'a, O: Owner> Chain<'a, O> {
         self.ring.post(self, signal)
     }
 
-    /// Appends a slot whose first `len` bytes are a message. A slot pushed onto a full chain is dropped (callers test [`is_full`](Self::is_full)).
+    /// Appends a slot whose first `len` bytes are a message. A slot pushed onto a full chain is dropped (callers test [`is_full`](Self::is_full)), and so is
+    /// one of another ring.
     pub fn push(&mut self, mut slot: SendSlot<'a, O>, len: usize, invalidate: Option<u32>) {
+        if !core::ptr::eq(slot.ring, self.ring) {
+            return;
+        }
         slot.seal(len, invalidate);
         if let Some(place) = self.slots.get_mut(self.len) {
             // INVARIANT: The handle is forgotten, the index is ours.
