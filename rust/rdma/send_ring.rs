@@ -241,8 +241,12 @@ impl<O: Owner> SendRing<O> {
         }
         // SAFETY: The flag is only accessed with the lock held.
         let parked = unsafe { core::mem::take(&mut (*meta).parked) };
+        // (not `then_some`: the handle that it would not return would free the slot, under the lock that is held here)
+        if !parked {
+            return None;
+        }
         // INVARIANT: A parked slot is in no list and its handle was given up by `park`; the flag was cleared under the lock.
-        parked.then_some(SendSlot { ring: self, index })
+        Some(SendSlot { ring: self, index })
     }
 
     /// Slots that exist, and those that are free.
