@@ -12,6 +12,9 @@ pub mod bindings;
 pub mod ctx;
 pub mod gate;
 pub mod log;
+#[cfg(smbdirect_kunit)]
+#[path = "tests/tests.rs"]
+pub mod tests;
 pub mod time;
 pub mod wait;
 pub mod work;

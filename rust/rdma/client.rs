@@ -225,3 +225,9 @@ fn direct(netdev: *mut bindings::net_device) -> u8 {
     }
     node_type::UNSPECIFIED
 }
+
+/// A device for the KUnit suites, which nobody removes while they run.
+#[cfg(smbdirect_kunit)]
+pub(crate) fn first_for_tests() -> Option<*mut bindings::ib_device> {
+    DEVICES.lock().first().map(|entry| entry.0.as_ptr())
+}

@@ -33,6 +33,9 @@ pub mod mr;
 pub mod recv_pool;
 pub mod rw;
 pub mod send_ring;
+#[cfg(smbdirect_kunit)]
+#[path = "tests/tests.rs"]
+mod tests;
 pub mod verbs;
 
 pub use endpoint::{Endpoint, Fault, Owner};

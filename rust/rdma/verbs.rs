@@ -563,3 +563,7 @@ unsafe extern "C" fn qp_event<O: Owner>(event: *mut bindings::ib_event, context:
         _ => {}
     }
 }
+
+#[cfg(smbdirect_kunit)]
+#[path = "tests/ledger.rs"]
+mod ledger_tests;

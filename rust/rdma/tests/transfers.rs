@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! RDMA writes: their budget, their completions, and batches that nobody waited for.
+
+use super::{
+    node::{with_pair, Pair, Plan},
+    regions::{deregister, register, LEN},
+};
+use crate::{
+    chunk::Direction,
+    mr::{Mr, RemoteBuffer},
+    rw::{Batch, Local, Transfer},
+};
+use core::ptr::NonNull;
+use kernel::{
+    prelude::*,
+    sync::{atomic::Relaxed, Arc},
+};
+use smbdirect_kext::{ctx::ProcessCtx, ensure, tests::until, time::now_ms};
+
+/// Bytes of one transfer.
+const PART: usize = 1000;
+
+/// Two buffers, of which the client has registered the second.
+struct Buffers {
+    local: KVec<u8>,
+    remote: KVec<u8>,
+}
+
+impl Buffers {
+    fn new() -> Result<Self> {
+        let mut local = KVec::from_elem(0u8, LEN, GFP_KERNEL)?;
+        for (i, byte) in local.iter_mut().enumerate() {
+            *byte = (i % 251) as u8;
+        }
+        Ok(Self {
+            local,
+            remote: KVec::from_elem(0u8, LEN, GFP_KERNEL)?,
+        })
+    }
+
+    fn local(&mut self) -> Result<Local<'static>> {
+        let start = NonNull::new(self.local.as_mut_ptr()).ok_or(EINVAL)?;
+        // SAFETY: Kernel memory, which outlives the nodes of the case, and which nobody writes meanwhile.
+        Ok(unsafe { Local::new(start, LEN) })
+    }
+
+    fn expose(&mut self, ctx: &ProcessCtx, pair: &Pair) -> Result<(Arc<Mr>, RemoteBuffer)> {
+        let memory = self.remote.as_mut_ptr();
+        // SAFETY: It outlives the nodes of the case.
+        let mr = unsafe { register(&pair.client, ctx, memory, Direction::FromDevice, 1000) };
+        let mr = mr.map_err(|_| EIO)?;
+        let remote = mr.remote_buffer(ctx).ok_or(EINVAL)?;
+        Ok((mr, remote))
+    }
+}
+
+/// One write of the server, of part `n`.
+fn part(n: usize, remote: RemoteBuffer) -> Transfer {
+    Transfer {
+        local: n * PART,
+        len: PART,
+        remote: remote.offset + (n * PART) as u64,
+        rkey: remote.token,
+    }
+}
+
+fn start(
+    pair: &Pair,
+    ctx: &ProcessCtx,
+    local: Local<'_>,
+    transfer: Transfer,
+) -> Result<Option<Arc<Batch<super::node::Node>>>> {
+    let endpoint = pair.server.gate.enter().ok_or(ENOTCONN)?;
+    let engine = endpoint.rw().ok_or(EINVAL)?;
+    let mut one = core::iter::once(transfer).peekable();
+    engine.start(ctx, local, Direction::ToDevice, &mut one)
+}
+
+fn finish(pair: &Pair, ctx: &ProcessCtx, batch: &Arc<Batch<super::node::Node>>) -> Result {
+    let endpoint = pair.server.gate.enter().ok_or(ENOTCONN)?;
+    let engine = endpoint.rw().ok_or(EINVAL)?;
+    engine.finish(ctx, batch, now_ms() + 60_000, &|| true)
+}
+
+/// A plan whose budget is four writes.
+fn frugal() -> Plan {
+    let mut plan = Plan::small();
+    plan.sizes.rw = 4;
+    plan
+}
+
+#[kunit_tests(smbdirect_transfers)]
+mod cases {
+    use super::*;
+
+    #[test]
+    fn what_is_written_arrives() -> Result {
+        let mut buffers = Buffers::new()?;
+        with_pair(Plan::small(), Plan::small(), |ctx, pair| {
+            let (mr, remote) = buffers.expose(ctx, pair)?;
+            let local = buffers.local()?;
+            for n in 0..LEN / PART {
+                let batch = start(pair, ctx, local, part(n, remote))?.ok_or(EAGAIN)?;
+                finish(pair, ctx, &batch)?;
+            }
+            deregister(&pair.client, ctx, &mr)?;
+            let end = LEN / PART * PART;
+            ensure!(buffers.remote.get(..end) == buffers.local.get(..end));
+            ensure!(pair.server.faults.load(Relaxed) + pair.client.faults.load(Relaxed) == 0);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn the_budget_is_kept_until_a_batch_is_finished() -> Result {
+        let mut buffers = Buffers::new()?;
+        with_pair(Plan::small(), frugal(), |ctx, pair| {
+            let (mr, remote) = buffers.expose(ctx, pair)?;
+            let local = buffers.local()?;
+            for _ in 0..3 {
+                let mut batches = KVec::new();
+                while let Some(batch) = start(pair, ctx, local, part(batches.len(), remote))? {
+                    batches.push(batch, GFP_KERNEL)?;
+                }
+                ensure!(batches.len() == 4);
+                {
+                    let endpoint = pair.server.gate.enter().ok_or(ENOTCONN)?;
+                    let engine = endpoint.rw().ok_or(EINVAL)?;
+                    ensure!(engine.live() == 4);
+                    // Who waits for budget on a connection that ended is let go.
+                    ensure!(engine.wait_budget(ctx, || false).is_ok());
+                }
+                // In another order than they were posted in.
+                while let Some(batch) = batches.pop() {
+                    finish(pair, ctx, &batch)?;
+                }
+                let endpoint = pair.server.gate.enter().ok_or(ENOTCONN)?;
+                let engine = endpoint.rw().ok_or(EINVAL)?;
+                ensure!(engine.live() == 0);
+                ensure!(engine.wait_budget(ctx, || true).is_ok());
+            }
+            deregister(&pair.client, ctx, &mr)
+        })
+    }
+
+    #[test]
+    fn transfers_outside_of_the_memory_are_refused() -> Result {
+        let mut buffers = Buffers::new()?;
+        with_pair(Plan::small(), frugal(), |ctx, pair| {
+            let (mr, remote) = buffers.expose(ctx, pair)?;
+            let local = buffers.local()?;
+            for (at, len) in [
+                (0, 0),
+                (LEN, 1),
+                (LEN - 1, 2),
+                (usize::MAX, 2),
+                (1, usize::MAX),
+            ] {
+                let transfer = Transfer {
+                    local: at,
+                    len,
+                    ..part(0, remote)
+                };
+                ensure!(matches!(start(pair, ctx, local, transfer), Err(err) if err == EINVAL));
+            }
+            // They took nothing.
+            let mut batches = KVec::new();
+            while let Some(batch) = start(pair, ctx, local, part(batches.len(), remote))? {
+                batches.push(batch, GFP_KERNEL)?;
+            }
+            ensure!(batches.len() == 4);
+            for batch in batches.iter() {
+                finish(pair, ctx, batch)?;
+            }
+            deregister(&pair.client, ctx, &mr)
+        })
+    }
+
+    #[test]
+    fn batches_may_outlive_the_endpoint() -> Result {
+        for client_first in [false, true] {
+            let mut buffers = Buffers::new()?;
+            let mut batches = KVec::new();
+            with_pair(Plan::small(), frugal(), |ctx, pair| {
+                let (mr, remote) = buffers.expose(ctx, pair)?;
+                let local = buffers.local()?;
+                for n in 0..4 {
+                    batches.push(
+                        start(pair, ctx, local, part(n, remote))?.ok_or(EAGAIN)?,
+                        GFP_KERNEL,
+                    )?;
+                }
+                if client_first {
+                    pair.client.end(ctx);
+                }
+                pair.server.end(ctx);
+                pair.client.end(ctx);
+                mr.wait_gone(ctx);
+                Ok(())
+            })?;
+            ensure!(batches.len() == 4);
+            drop(batches);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_wrong_key_fails_the_batch_and_the_connection() -> Result {
+        let mut buffers = Buffers::new()?;
+        with_pair(Plan::small(), frugal(), |ctx, pair| {
+            let (_mr, mut remote) = buffers.expose(ctx, pair)?;
+            let local = buffers.local()?;
+            remote.token ^= 0x5500;
+            let batch = start(pair, ctx, local, part(0, remote))?.ok_or(EAGAIN)?;
+            let endpoint = pair.server.gate.enter().ok_or(ENOTCONN)?;
+            let engine = endpoint.rw().ok_or(EINVAL)?;
+            // Over iWARP the write itself succeeds: the peer ends the connection.
+            let _ = engine.finish(ctx, &batch, now_ms() + 60_000, &|| true);
+            until("the end of the connection", || {
+                pair.server.faults.load(Relaxed) + pair.server.flushes.load(Relaxed) > 0
+            })?;
+            ensure!(buffers.remote.iter().all(|byte| *byte == 0));
+            Ok(())
+        })
+    }
+}
