@@ -57,6 +57,10 @@ class Case:
     files: tuple = ()
     allow: tuple = ()
 
+    def runs_in(self, kernel):
+        """Whether it is meant for that kernel."""
+        return not self.kernel or kernel in self.kernel.split()
+
     def boot_key(self):
         """Cases with the same key can share a boot."""
         return (self.group or self.name, self.vms, self.modules, self.memory, self.smp,

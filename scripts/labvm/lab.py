@@ -12,8 +12,14 @@ from . import initramfs, machine
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+# What guests can boot: the distribution's kernel, or one that finds more.
+KERNELS = ["stock", "sanitized"]
+
 # The sanitizer kernel is so much slower: deadlines are multiplied by it.
 SANITIZED_PATIENCE = 4
+
+# In build/lab/: smbdirect.ko with its KUnit suites.
+KUNIT = "smbdirect-kunit"
 
 
 def _script(name, *args):
@@ -47,7 +53,7 @@ def run_directory():
 
 class Lab:
     """Paths of root, kernel, initramfs and module sets: of the stock kernel,
-    or of the sanitizer kernel when LAB_KERNEL says so."""
+    or of one of our own when LAB_KERNEL says so."""
 
     memory = 1         # the factor for what a case asks for
     patience = 1       # for deadlines
@@ -58,10 +64,11 @@ class Lab:
         machine.require_qemu()
         self.root = os.path.join(_script("root"), "tree")
         self._ours = os.environ.get("SMBDIRECT_KO")
-        if os.environ.get("LAB_KERNEL", "stock") == "sanitized":
-            self._sanitized()
-        else:
+        kernel = os.environ.get("LAB_KERNEL", "stock")
+        if kernel == "stock":
             self._stock()
+        else:
+            self._sanitized(kernel)
 
     def _stock(self):
         (self.release,) = os.listdir(os.path.join(self.root, "usr/lib/modules"))
@@ -72,34 +79,38 @@ class Lab:
         self.initramfs = initramfs.build(self.root, cache)
         self._made = "build/lab/"
 
-    def _sanitized(self):
-        base = _script("sanitized")
+    def _sanitized(self, kind):
+        base = _script(kind)
         with open(os.path.join(base, "release"), encoding="ascii") as f:
             self.release = f.read().strip()
         self.peers = os.path.join(base, "peers")
         self.kernel = os.path.join(base, "vmlinux")
         self.initramfs = initramfs.build(self.root, os.path.dirname(os.path.dirname(base)),
                                          os.path.join(base, "image/lib/modules", self.release))
-        self._made = "build/lab-sanitized/"
+        self._made = f"build/lab-{kind}/"
         self.sanitized = True
         self.memory, self.patience = 2, SANITIZED_PATIENCE
-        self.append = f" pci=noacpi hpet=disable page_poison=1 kmemleak=on lab.patience={SANITIZED_PATIENCE}"
+        self.append = (f" pci=noacpi hpet=disable page_poison=1 kmemleak=on kunit.enable=1"
+                       f" lab.patience={SANITIZED_PATIENCE}")
 
     def build_files(self, paths):
         """Build what cases want from build/lab/NAME/: the external module in
-        tests/NAME (test modules that go into the guests); and build/peer/smbd-peer,
-        the user-space peer of tests/peer."""
+        tests/NAME (test modules that go into the guests), or smbdirect.ko with its
+        KUnit suites; and build/peer/smbd-peer, the user-space peer of tests/peer."""
         for path in dict.fromkeys(paths):
             parts = path.split("/")
             if parts[:2] == ["build", "peer"]:
                 _script("peer")
             if parts[:2] != ["build", "lab"]:
                 continue
-            env = dict(os.environ, MODULE_SOURCE=os.path.join(TOP, "tests", parts[2]))
-            done = subprocess.run([os.path.join(TOP, "scripts/lab/module")], env=env, check=False,
+            if parts[2] == KUNIT:
+                env, args = dict(os.environ, MODULE_NAME=KUNIT), ["SMBDIRECT_KUNIT=1"]
+            else:
+                env, args = dict(os.environ, MODULE_SOURCE=os.path.join(TOP, "tests", parts[2])), []
+            done = subprocess.run([os.path.join(TOP, "scripts/lab/module"), *args], env=env, check=False,
                                   stdout=subprocess.DEVNULL)
             if done.returncode or not os.path.exists(self.file(path)):
-                raise SystemExit(f"error: {path} could not be built from tests/{parts[2]}")
+                raise SystemExit(f"error: {path} could not be built")
 
     def file(self, path):
         """Where a file that a case wants is, for this kernel."""
