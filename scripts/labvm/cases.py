@@ -19,7 +19,7 @@
     #             here, then ` -- ` and the reason
     # afterwards: a program of the tree that the host runs with the directory of the
     #             case's files ($OUT) when it has passed; 0 pass, 77 skip
-    # kernel:     stock or sanitized: only with that kernel   (both)
+    # kernel:     stock, sanitized, kcsan: only with those     (all)
     # icount:     yes: deterministic time, one CPU           (no)
     # reference:  regular expression of names of known failures of the C module
 """
@@ -33,7 +33,7 @@ import re
 from .lab import TOP
 
 CASES = os.path.join(TOP, "tests/vm/cases")
-LISTS = {"stock": "quick", "sanitized": "sanitized"}
+LISTS = {"stock": "quick", "sanitized": "sanitized", "kcsan": "kcsan"}
 
 
 @dataclasses.dataclass

@@ -59,7 +59,8 @@ class Trouble:
 
     def __init__(self, line, allowed=False):
         self.head, self.lines, self.allowed = line, [line], allowed
-        self.kasan = "KASAN" in line or "KCSAN" in line
+        self.race = "KCSAN" in line
+        self.framed = "KASAN" in line or self.race
         self.open = True
 
     def takes(self, line):
@@ -71,7 +72,7 @@ class Trouble:
             self.open = False
             return False
         self.lines.append(line)
-        last = line.startswith("=" * 40) if self.kasan else "</TASK>" in line or "end trace" in line
+        last = line.startswith("=" * 40) if self.framed else "</TASK>" in line or "end trace" in line
         self.open = not last
         return True
 
@@ -81,7 +82,10 @@ class Trouble:
 
     def foreign(self, known):
         """Why it is somebody else's, or None."""
-        if self.ours():
+        if self.race and not self.ours():
+            return "a data race that smbdirect has no part in"
+        # a race for data of a device that we called is not ours for that
+        if self.ours() and not self.race:
             return None
         return next((why for expr, why in known if any(expr.search(x) for x in self.lines)), None)
 

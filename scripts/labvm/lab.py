@@ -13,7 +13,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 
 
 # What guests can boot: the distribution's kernel, or one that finds more.
-KERNELS = ["stock", "sanitized"]
+KERNELS = ["stock", "sanitized", "kcsan"]
 
 # The sanitizer kernel is so much slower: deadlines are multiplied by it.
 SANITIZED_PATIENCE = 4
@@ -90,8 +90,9 @@ class Lab:
         self._made = f"build/lab-{kind}/"
         self.sanitized = True
         self.memory, self.patience = 2, SANITIZED_PATIENCE
-        self.append = (f" pci=noacpi hpet=disable page_poison=1 kmemleak=on kunit.enable=1"
-                       f" lab.patience={SANITIZED_PATIENCE}")
+        self.append = f" pci=noacpi hpet=disable kunit.enable=1 lab.patience={SANITIZED_PATIENCE}"
+        if kind == "sanitized":
+            self.append += " page_poison=1 kmemleak=on"
 
     def build_files(self, paths):
         """Build what cases want from build/lab/NAME/: the external module in

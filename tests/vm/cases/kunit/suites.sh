@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # desc: the KUnit suites inside the module: gates, waits, work items; queues, regions, transfers on a device
-# kernel: sanitized
+# kernel: sanitized kcsan
 # param: DEV = rxe siw
 # deadline: 400
 # boot-group: kunit
