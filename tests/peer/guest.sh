@@ -28,3 +28,17 @@ peer_run() {
 	ip link delete eth8 || true
 	[ $rc = 0 ] || die "cases of the peer failed (exit status $rc), see above"
 }
+
+# peer_client [OPTION...] PATTERN... : the kernel's client against the peer as its
+# server; fails if a case fails.
+peer_client() {
+	local rc=0
+	modules_load
+	link_up "$DEV"
+	mkdir -p /mnt/peer
+	"$MODULES/smbd-peer" client --address "$ADDR" --mount /mnt/peer --verbose \
+		--json "$OUT/conformance.json" \
+		--label "module=$(smbdirect_kind)" --label "device=$DEV" --label "kernel=$(uname -r)" \
+		"$@" || rc=$?
+	[ $rc = 0 ] || die "cases of the peer failed (exit status $rc), see above"
+}

@@ -2,12 +2,15 @@
 //! A peer that speaks raw SMB Direct over verbs, to try transports with.
 //!
 //! Layers, each using only those before it: `verbs` (connections, queues,
-//! memory), `smbd` (SMB Direct, MS-SMBD), `smb2` (sessions and files), `cases`
-//! and `fuzz`.
+//! memory), `smbd` (SMB Direct, MS-SMBD), `smb2` (sessions and files as a client),
+//! `server` (the same as a server), `cases` (of the server role), `client` (those of
+//! the client role) and `fuzz`.
 
 mod cases;
+mod client;
 mod fuzz;
 mod report;
+mod server;
 mod smb2;
 mod smbd;
 mod stop;
@@ -46,6 +49,8 @@ enum Command {
     Run(RunOptions),
     /// Send mutated messages to a server
     Fuzz(fuzz::Options),
+    /// Be a server, good or bad, for the kernel's client on this machine
+    Client(ClientOptions),
 }
 
 #[derive(Args)]
@@ -70,6 +75,27 @@ struct RunOptions {
     user: Option<String>,
     #[arg(long, requires = "user")]
     password: Option<String>,
+    #[command(flatten)]
+    results: ResultOptions,
+}
+
+#[derive(Args)]
+struct ClientOptions {
+    /// Which: identifiers (L-01), groups (L), globs, or `all`
+    #[arg(required = true)]
+    patterns: Vec<String>,
+    /// The address to listen at, of an RDMA device
+    #[arg(long, short)]
+    address: IpAddr,
+    /// A directory to mount on
+    #[arg(long, short)]
+    mount: PathBuf,
+    #[command(flatten)]
+    results: ResultOptions,
+}
+
+#[derive(Args)]
+struct ResultOptions {
     /// Write all results to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -84,18 +110,19 @@ struct RunOptions {
     transcript: bool,
 }
 
-fn selected(patterns: &[String]) -> Result<Vec<&'static Case>, String> {
+fn selected(patterns: &[String], of: &[&'static Case]) -> Result<Vec<&'static Case>, String> {
     for p in patterns {
-        if !cases::all().any(|c| cases::selects(p, c)) {
+        if !of.iter().any(|c| cases::selects(p, c)) {
             return Err(format!("no case is meant by '{p}'; see smbd-peer list"));
         }
     }
-    let wanted = |c: &&Case| patterns.iter().any(|p| cases::selects(p, c));
-    Ok(cases::all().filter(wanted).collect())
+    let wanted = |c: &&&Case| patterns.iter().any(|p| cases::selects(p, c));
+    Ok(of.iter().filter(wanted).copied().collect())
 }
 
 fn list(patterns: &[String]) -> Result<ExitCode, String> {
-    for case in selected(patterns)? {
+    let all: Vec<_> = cases::all().chain(client::all()).collect();
+    for case in selected(patterns, &all)? {
         println!(
             "{}  {}{}",
             case.id,
@@ -107,7 +134,38 @@ fn list(patterns: &[String]) -> Result<ExitCode, String> {
 }
 
 fn run(options: RunOptions) -> Result<ExitCode, String> {
-    let chosen = selected(&options.patterns)?;
+    let all: Vec<_> = cases::all().collect();
+    let chosen = selected(&options.patterns, &all)?;
+    let config = Config {
+        server: options.server,
+        port: options.port.map_or(Port::ByDevice, Port::Number),
+        share: options.share,
+        user: options.user.zip(options.password),
+        second: options.second,
+        mount: None,
+    };
+    judge(&chosen, config, options.results)
+}
+
+fn serve(options: ClientOptions) -> Result<ExitCode, String> {
+    let all: Vec<_> = client::all().collect();
+    let chosen = selected(&options.patterns, &all)?;
+    let config = Config {
+        server: options.address,
+        port: Port::ByDevice,
+        share: "share".into(),
+        user: None,
+        second: None,
+        mount: Some(options.mount),
+    };
+    judge(&chosen, config, options.results)
+}
+
+fn judge(
+    chosen: &[&'static Case],
+    config: Config,
+    options: ResultOptions,
+) -> Result<ExitCode, String> {
     let labels: BTreeMap<String, String> = options
         .label
         .iter()
@@ -118,14 +176,8 @@ fn run(options: RunOptions) -> Result<ExitCode, String> {
             Ok((name.to_string(), value.to_string()))
         })
         .collect::<Result<_, String>>()?;
-    let config = Arc::new(Config {
-        server: options.server,
-        port: options.port.map_or(Port::ByDevice, Port::Number),
-        share: options.share,
-        user: options.user.zip(options.password),
-        second: options.second,
-    });
-    let outcomes = report::run(&chosen, &config, options.transcript, |o| {
+    let config = Arc::new(config);
+    let outcomes = report::run(chosen, &config, options.transcript, |o| {
         report::print(o, options.verbose);
     });
     let count = |v: Verdict| outcomes.iter().filter(|o| o.verdict == v).count();
@@ -151,6 +203,7 @@ fn main() -> ExitCode {
         Command::List { patterns } => list(&patterns),
         Command::Run(options) => run(options),
         Command::Fuzz(options) => fuzz::run(&options).map(|good| ExitCode::from(u8::from(!good))),
+        Command::Client(options) => serve(options),
     };
     result.unwrap_or_else(|why| {
         eprintln!("smbd-peer: {why}");

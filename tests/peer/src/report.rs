@@ -49,7 +49,7 @@ pub struct Run {
 fn run_one(case: &'static Case, config: &Arc<Config>, always: bool) -> Outcome {
     let began = Instant::now();
     let mut context = Context::new(config.clone(), case.id);
-    let result = catch_unwind(AssertUnwindSafe(|| (case.run)(&mut context)));
+    let result = catch_unwind(AssertUnwindSafe(|| case.run(&mut context)));
     let (verdict, why) = match result {
         Ok(Ok(())) => (Verdict::Pass, String::new()),
         Ok(Err(stop @ Stop::Skipped(_))) => (Verdict::Skip, stop.to_string()),

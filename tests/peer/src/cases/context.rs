@@ -2,6 +2,7 @@
 //! What a case is given: the server's address, and ways to connect to it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub struct Config {
     pub user: Option<(String, String)>,
     /// Another address of the server, on an interface without RDMA.
     pub second: Option<IpAddr>,
+    /// Where the kernel's client mounts our server, in its cases.
+    pub mount: Option<PathBuf>,
 }
 
 /// For one run of one case.

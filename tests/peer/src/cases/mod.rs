@@ -21,18 +21,37 @@ mod transform;
 pub use context::{Config, Context};
 pub use pattern::{bytes as pattern_bytes, same as pattern_same};
 
+use crate::client::{self, Bench};
 use crate::stop::Try;
 
 /// A case: what it is called, and what it does.
 pub struct Case {
     /// Our identifier: group and number. The groups of one letter are those of
-    /// the Windows Protocol Test Suites, HD, HC and HS are hostile ones of our own.
+    /// the Windows Protocol Test Suites, HD, HC and HS are hostile ones of our own;
+    /// L, LX, LT and HL are those of the client role.
     pub id: &'static str,
     /// Its name, in the Windows Protocol Test Suites if it is from there.
     pub name: &'static str,
     /// It waits for minutes: it runs beside the others.
     pub long: bool,
-    pub run: fn(&mut Context) -> Try<()>,
+    pub run: Run,
+}
+
+/// Which role of the module a case is about.
+pub enum Run {
+    /// A server, of which we are a client.
+    Server(fn(&mut Context) -> Try<()>),
+    /// The kernel's client, of which we are the server.
+    Client(fn(&mut Bench) -> Try<()>),
+}
+
+impl Case {
+    pub fn run(&self, context: &mut Context) -> Try<()> {
+        match self.run {
+            Run::Server(run) => run(context),
+            Run::Client(run) => client::run(context, run),
+        }
+    }
 }
 
 const fn case(id: &'static str, name: &'static str, run: fn(&mut Context) -> Try<()>) -> Case {
@@ -40,7 +59,7 @@ const fn case(id: &'static str, name: &'static str, run: fn(&mut Context) -> Try
         id,
         name,
         long: false,
-        run,
+        run: Run::Server(run),
     }
 }
 
@@ -49,11 +68,11 @@ const fn long(id: &'static str, name: &'static str, run: fn(&mut Context) -> Try
         id,
         name,
         long: true,
-        run,
+        run: Run::Server(run),
     }
 }
 
-/// All of them, in the order of the groups.
+/// All of the server role, in the order of the groups; see `client::all`.
 pub fn all() -> impl Iterator<Item = &'static Case> {
     [
         negotiate::CASES,
@@ -117,6 +136,15 @@ mod tests {
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), 99);
+    }
+
+    #[test]
+    fn identifiers_of_both_roles_differ() {
+        let mut ids: Vec<_> = all().chain(client::all()).map(|c| c.id).collect();
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count);
     }
 
     #[test]

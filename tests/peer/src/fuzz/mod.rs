@@ -267,6 +267,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
         share: options.share.clone(),
         user: None,
         second: None,
+        mount: None,
     });
     if let Some(number) = options.replay {
         return Ok(replay(options, &config, bounds, number));

@@ -408,7 +408,7 @@ impl Talk<'_> {
             self.tally.others += 1;
         }
         self.follow(&bytes, kind, fate);
-        if let Err(e) = self.session.pipe.send_message_as(&bytes, kind) {
+        if let Err(e) = self.session.pipe.send_bytes_as(&bytes, kind) {
             // an adapter may refuse to post when the connection has just ended
             return Err(
                 match self.session.pipe.ends_within(Duration::from_secs(2)) {

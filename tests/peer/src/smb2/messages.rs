@@ -12,7 +12,7 @@ use crate::stop::{Stop, Try};
 
 pub const HEADER: usize = 64;
 
-/// Status values that cases expect (MS-ERREF).
+/// Status values that cases expect or give (MS-ERREF).
 pub mod status {
     pub const SUCCESS: u32 = 0;
     pub const PENDING: u32 = 0x0000_0103;
@@ -20,6 +20,18 @@ pub mod status {
     pub const AUTH_TAG_MISMATCH: u32 = 0xC000_A002;
     pub const INVALID_PARAMETER: u32 = 0xC000_000D;
     pub const NETWORK_NAME_DELETED: u32 = 0xC000_00C9;
+    pub const NO_MORE_FILES: u32 = 0x8000_0006;
+    pub const END_OF_FILE: u32 = 0xC000_0011;
+    pub const NAME_COLLISION: u32 = 0xC000_0035;
+    pub const PATH_NOT_FOUND: u32 = 0xC000_003A;
+    pub const NO_EAS: u32 = 0xC000_0052;
+    pub const NOT_FOUND: u32 = 0xC000_0034;
+    pub const DISK_FULL: u32 = 0xC000_007F;
+    pub const IS_DIRECTORY: u32 = 0xC000_00BA;
+    pub const NOT_SUPPORTED: u32 = 0xC000_00BB;
+    pub const NOT_DIRECTORY: u32 = 0xC000_0103;
+    pub const FILE_CLOSED: u32 = 0xC000_0128;
+    pub const NO_REFERRAL: u32 = 0xC000_0225;
 }
 
 /// MS-SMB2 2.2.19, 2.2.21: how data travels if not in the message.

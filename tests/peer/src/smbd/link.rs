@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! One SMB Direct connection, in the active role.
+//! One SMB Direct connection, made in the active role, or taken (`accept.rs`).
 //!
-//! It counts credits and can do what a well-behaved client does (`stream.rs`);
+//! It counts credits and can do what a well-behaved peer does (`stream.rs`);
 //! it never does so by itself: cases send any bytes at any time.
 
 use std::collections::VecDeque;
@@ -63,7 +63,7 @@ impl Offer {
         self
     }
 
-    fn queues(&self) -> Queues {
+    pub(super) fn queues(&self) -> Queues {
         let size = self
             .receive_size
             .unwrap_or(self.request.max_receive_size as usize);
@@ -134,11 +134,12 @@ fn how(kind: SendKind) -> String {
 
 /// The connection.
 pub struct Link {
-    endpoint: Endpoint,
+    pub(super) endpoint: Endpoint,
     pub log: Transcript,
     pub number: u32,
     pub offer: Offer,
-    /// What the server answered; zeros before that.
+    /// What the other side said: the server's answer, or a client's numbers in
+    /// the same fields; zeros before that.
     pub server: NegotiateResponse,
     /// Credits we may spend.
     pub credits: u64,
@@ -165,7 +166,11 @@ impl Link {
                 Stop::Failed(format!("no RDMA connection: {e}"))
             })?;
         log.line(number, "connected");
-        Ok(Link {
+        Ok(Self::new(log, number, endpoint, offer))
+    }
+
+    pub(super) fn new(log: &Transcript, number: u32, endpoint: Endpoint, offer: Offer) -> Self {
+        Link {
             endpoint,
             log: log.clone(),
             number,
@@ -177,7 +182,7 @@ impl Link {
             invalidated: Vec::new(),
             kept: VecDeque::new(),
             last: Instant::now(),
-        })
+        }
     }
 
     pub fn note(&self, text: &str) {
@@ -207,14 +212,19 @@ impl Link {
 
     /// Send a data message and count its credits.
     pub fn send_data(&mut self, header: DataHeader, message: &[u8]) -> Try<()> {
+        self.send_data_as(header, message, SendKind::Send)
+    }
+
+    /// The same, with another work request.
+    pub fn send_data_as(&mut self, header: DataHeader, message: &[u8], kind: SendKind) -> Try<()> {
         self.credits = self.credits.saturating_sub(1);
         self.promised += u64::from(header.credits_granted);
-        self.send_message_as(message, SendKind::Send)
+        self.send_bytes_as(message, kind)
     }
 
     /// Send bytes that are called a data message in the transcript. No credit is
     /// counted.
-    pub fn send_message_as(&mut self, message: &[u8], kind: SendKind) -> Try<()> {
+    pub fn send_bytes_as(&mut self, message: &[u8], kind: SendKind) -> Try<()> {
         self.log.data(self.number, ">", message, how(kind));
         Ok(self
             .endpoint
@@ -268,7 +278,7 @@ impl Link {
     }
 
     /// The next message as bytes; None when the deadline comes first.
-    fn next_bytes(&mut self, deadline: Instant) -> Try<Option<(Vec<u8>, Option<u32>)>> {
+    pub(super) fn next_bytes(&mut self, deadline: Instant) -> Try<Option<(Vec<u8>, Option<u32>)>> {
         match self.endpoint.next(deadline)? {
             Some(Event::Received {
                 bytes,
@@ -311,7 +321,7 @@ impl Link {
         };
         self.log.data(self.number, "<", &bytes, String::new());
         let Some(header) = DataHeader::read(&bytes) else {
-            fail!("the server sent a data message of {} bytes", bytes.len());
+            fail!("a data message of {} bytes came", bytes.len());
         };
         if self.repost {
             self.fill_receives()?;

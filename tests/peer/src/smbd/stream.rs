@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a well-behaved client does with a connection: negotiate, send upper
-//! layer messages in fragments, put received ones together, keep the server in
+//! What a well-behaved peer does with a connection: negotiate, send upper layer
+//! messages in fragments, put received ones together, keep the other side in
 //! credits.
 
 use std::time::Instant;
@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::link::{Link, Received, PATIENCE};
 use super::wire::{DataHeader, NegotiateResponse, PAYLOAD_AT, VERSION};
 use crate::stop::Try;
+use crate::verbs::SendKind;
 use crate::{ensure, ensure_eq, fail};
 
 impl Link {
@@ -92,7 +93,7 @@ impl Link {
     }
 
     /// Wait for a credit; data that comes is kept for whoever reads next.
-    fn credit_for_message(&mut self) -> Try<()> {
+    pub fn wait_for_any_credit(&mut self) -> Try<()> {
         let until = Instant::now() + PATIENCE;
         while self.credits == 0 {
             let left = until.saturating_duration_since(Instant::now());
@@ -109,7 +110,7 @@ impl Link {
     }
 
     /// Post receives up to the offered number: how many to grant for that.
-    fn refill(&mut self) -> Try<u16> {
+    pub(super) fn refill(&mut self) -> Try<u16> {
         let n = self.grant();
         self.fill_receives()?;
         Ok(n)
@@ -117,6 +118,11 @@ impl Link {
 
     /// Send one upper-layer message: refill and grant first, then fragments.
     pub fn send_message(&mut self, message: &[u8]) -> Try<()> {
+        self.send_message_as(message, SendKind::Send)
+    }
+
+    /// The same, with another work request for the last fragment.
+    pub fn send_message_as(&mut self, message: &[u8], last: SendKind) -> Try<()> {
         ensure!(
             message.len() <= self.server.max_fragmented_size as usize,
             "a message of {} bytes is longer than the server takes ({})",
@@ -127,11 +133,16 @@ impl Link {
         let size = self.fragment_size();
         let mut sent = 0;
         for piece in message.chunks(size) {
-            self.credit_for_message()?;
+            self.wait_for_any_credit()?;
             sent += piece.len();
             let granted = self.refill()?;
             let header = DataHeader::with(requested, granted, piece.len(), message.len() - sent);
-            self.send_data(header, &header.message(piece))?;
+            let kind = if sent == message.len() {
+                last
+            } else {
+                SendKind::Send
+            };
+            self.send_data_as(header, &header.message(piece), kind)?;
         }
         Ok(())
     }

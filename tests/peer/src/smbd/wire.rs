@@ -44,14 +44,13 @@ impl NegotiateRequest {
         self
     }
 
-    pub fn bytes(&self) -> Vec<u8> {
-        to_bytes(self)
-    }
-
     /// Read one; None if it is shorter than 20 bytes.
-    #[allow(dead_code)] // for tests/fuzz, as are the others that are marked so
     pub fn read(bytes: &[u8]) -> Option<Self> {
         from_bytes(bytes)
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        to_bytes(self)
     }
 }
 
@@ -79,7 +78,6 @@ impl NegotiateResponse {
         from_bytes(bytes)
     }
 
-    #[allow(dead_code)]
     pub fn bytes(&self) -> Vec<u8> {
         to_bytes(self)
     }
@@ -156,9 +154,14 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    #[allow(dead_code)]
+    #[allow(dead_code)] // for tests/fuzz
     pub fn read(bytes: &[u8]) -> Option<Self> {
         from_bytes(bytes)
+    }
+
+    /// Those in the channel information of a request; a rest is ignored.
+    pub fn list(bytes: &[u8]) -> Vec<Self> {
+        bytes.chunks_exact(16).filter_map(from_bytes).collect()
     }
 }
 

@@ -28,11 +28,22 @@ pub(super) struct Id {
     library: &'static Library,
 }
 
+/// An event channel that never blocks.
+fn channel(library: &'static Library) -> io::Result<NonNull<EventChannel>> {
+    // SAFETY: no arguments, no conditions; then a file descriptor of ours.
+    unsafe {
+        let channel =
+            NonNull::new((library.create_event_channel)()).ok_or_else(io::Error::last_os_error)?;
+        let fd = channel.as_ref().fd;
+        let flags = libc::fcntl(fd, libc::F_GETFL);
+        libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK);
+        Ok(channel)
+    }
+}
+
 impl Id {
-    fn create(library: &'static Library) -> io::Result<Self> {
-        // SAFETY: no arguments, no conditions.
-        let channel = unsafe { (library.create_event_channel)() };
-        let channel = NonNull::new(channel).ok_or_else(io::Error::last_os_error)?;
+    pub(super) fn create(library: &'static Library) -> io::Result<Self> {
+        let channel = channel(library)?;
         let mut id = null_mut();
         // SAFETY: the channel is open, `id` takes the result.
         let failed = unsafe { (library.create_id)(channel.as_ptr(), &mut id, null_mut(), PS_TCP) };
@@ -42,17 +53,74 @@ impl Id {
             unsafe { (library.destroy_event_channel)(channel.as_ptr()) };
             return Err(error);
         };
+        Ok(Id {
+            id,
+            channel,
+            library,
+        })
+    }
+
+    /// The identifier of a connection request, with a channel of its own.
+    fn adopt(library: &'static Library, id: NonNull<CmId>) -> io::Result<Self> {
+        let channel = match channel(library) {
+            Ok(channel) => channel,
+            Err(e) => {
+                // SAFETY: ours, and nobody else knows it; that refuses the request.
+                unsafe { (library.destroy_id)(id.as_ptr()) };
+                return Err(e);
+            }
+        };
         let this = Id {
             id,
             channel,
             library,
         };
-        // SAFETY: a file descriptor of ours.
-        unsafe {
-            let flags = libc::fcntl(this.fd(), libc::F_GETFL);
-            libc::fcntl(this.fd(), libc::F_SETFL, flags | libc::O_NONBLOCK);
+        // SAFETY: both are there, and all events of the id are acknowledged.
+        match unsafe { (library.migrate_id)(id.as_ptr(), channel.as_ptr()) } {
+            0 => Ok(this),
+            _ => Err(io::Error::last_os_error()),
         }
-        Ok(this)
+    }
+
+    /// A connection request, and how many RDMA reads the other side serves.
+    pub(super) fn request(&self) -> io::Result<Option<(Id, u8)>> {
+        let mut raw = null_mut();
+        // SAFETY: `raw` takes an event, which is acknowledged before it is forgotten;
+        // the id of a request outlives it.
+        let (kind, id, reads) = unsafe {
+            if (self.library.get_cm_event)(self.channel.as_ptr(), &mut raw) != 0 {
+                let e = io::Error::last_os_error();
+                return if e.kind() == io::ErrorKind::WouldBlock {
+                    Ok(None)
+                } else {
+                    Err(e)
+                };
+            }
+            let found = ((*raw).event, (*raw).id, (*raw).conn.responder_resources);
+            (self.library.ack_cm_event)(raw);
+            found
+        };
+        match NonNull::new(id) {
+            Some(id) if kind == event::CONNECT_REQUEST => {
+                Ok(Some((Id::adopt(self.library, id)?, reads)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Listen at an address and a port.
+    pub(super) fn listen(&self, mut at: SocketAddr, port: u16) -> io::Result<()> {
+        at.set_port(port);
+        let address = RawAddress::new(at);
+        // SAFETY: the address is a complete sockaddr of its family.
+        unsafe {
+            if (self.library.bind_addr)(self.raw(), address.as_ptr()) != 0
+                || (self.library.listen)(self.raw(), 16) != 0
+            {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
     }
 
     /// An identifier with a device and a route to `to`.
@@ -112,9 +180,14 @@ impl Id {
         unsafe { self.id.as_ref().verbs }
     }
 
+    /// Only after `resolve`, or with a device.
     pub fn is_iwarp(&self) -> bool {
         // SAFETY: a resolved id has a device, which stays.
         unsafe { (*(*self.verbs()).device).transport_type == TRANSPORT_IWARP }
+    }
+
+    pub(super) fn has_device(&self) -> bool {
+        !self.verbs().is_null()
     }
 
     /// The next event of the connection manager, if there is one.

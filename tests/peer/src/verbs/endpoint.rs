@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::cm::{wait_readable, Id, Port};
 use super::ffi::*;
 use super::library::Library;
-use super::memory::{Buffer, Domain, Region, Rights, Window};
+use super::memory::{Buffer, Domain, Region, Rights};
 
 /// How many receives and sends an endpoint can have posted, and how long.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +52,8 @@ pub enum Event {
 
 const RECEIVE: u64 = 1 << 32;
 const SEND: u64 = 2 << 32;
-const BIND: u64 = 3 << 32;
+pub(super) const BIND: u64 = 3 << 32;
+pub(super) const TRANSFER: u64 = 4 << 32;
 const KIND: u64 = 0xffff_ffff << 32;
 
 /// A connection; it belongs to one thread.
@@ -64,13 +65,15 @@ pub struct Endpoint {
     free_receives: Vec<u32>,
     free_sends: Vec<u32>,
     events: VecDeque<Event>,
-    gone: bool,
-    bound: bool,
+    pub(super) gone: bool,
+    pub(super) bound: bool,
+    /// The status of the last transfer that completed.
+    pub(super) transferred: Option<i32>,
     cq: NonNull<Cq>,
     comp: NonNull<CompChannel>,
-    domain: Rc<Domain>,
-    id: Rc<Id>,
-    library: &'static Library,
+    pub(super) domain: Rc<Domain>,
+    pub(super) id: Rc<Id>,
+    pub(super) library: &'static Library,
 }
 
 impl Endpoint {
@@ -84,7 +87,32 @@ impl Endpoint {
     ) -> io::Result<Self> {
         let library = Library::get().map_err(io::Error::other)?;
         let deadline = Instant::now() + timeout;
-        let id = Rc::new(Id::resolve(library, to, port, deadline)?);
+        let id = Id::resolve(library, to, port, deadline)?;
+        let this = Self::prepare(library, id, queues, post)?;
+        let mut param = ConnParam {
+            // how many RDMA reads the server may have in flight to us
+            responder_resources: 16,
+            initiator_depth: 1,
+            retry_count: 7,
+            rnr_retry_count: 7,
+            ..ConnParam::default()
+        };
+        // SAFETY: the id has a route and a queue pair.
+        if unsafe { (library.connect)(this.id.raw(), &mut param) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        this.id.expect(event::ESTABLISHED, deadline)?;
+        Ok(this)
+    }
+
+    /// The queues for a connection, with `post` receives posted.
+    pub(super) fn prepare(
+        library: &'static Library,
+        id: Id,
+        queues: Queues,
+        post: u32,
+    ) -> io::Result<Self> {
+        let id = Rc::new(id);
         let domain = Domain::new(library, &id)?;
         let region = |slots: u32, size: usize| {
             Region::new(
@@ -118,6 +146,7 @@ impl Endpoint {
             events: VecDeque::new(),
             gone: false,
             bound: false,
+            transferred: None,
             cq,
             comp,
             domain,
@@ -127,19 +156,6 @@ impl Endpoint {
         this.create_queue_pair()?;
         this.post_receives(post)?;
         this.arm();
-        let mut param = ConnParam {
-            // how many RDMA reads the server may have in flight to us
-            responder_resources: 16,
-            initiator_depth: 1,
-            retry_count: 7,
-            rnr_retry_count: 7,
-            ..ConnParam::default()
-        };
-        // SAFETY: the id has a route and a queue pair.
-        if unsafe { (library.connect)(this.id.raw(), &mut param) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        this.id.expect(event::ESTABLISHED, deadline)?;
         Ok(this)
     }
 
@@ -211,7 +227,7 @@ impl Endpoint {
         Ok(n)
     }
 
-    fn post(&mut self, wr: &mut SendWr) -> io::Result<()> {
+    pub(super) fn post(&mut self, wr: &mut SendWr) -> io::Result<()> {
         let mut bad = null_mut();
         // SAFETY: the queue pair is there, and what `wr` points to lives during the call.
         let failed = unsafe {
@@ -281,57 +297,6 @@ impl Endpoint {
         sent
     }
 
-    /// Register memory for the other side.
-    pub fn register(&self, len: usize, rights: Rights) -> io::Result<Region> {
-        Region::new(&self.domain, Buffer::new(len), rights, false)
-    }
-
-    /// Register memory whose key the other side can invalidate: a memory window,
-    /// or with iWARP, whose keys can be invalidated as they are, plain.
-    pub fn register_invalidatable(&mut self, len: usize, rights: Rights) -> io::Result<Region> {
-        if self.is_iwarp() {
-            return self.register(len, rights);
-        }
-        if !self.has_windows() {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "the device has no memory windows of type 2",
-            ));
-        }
-        let mut region = Region::new(&self.domain, Buffer::new(len), rights, true)?;
-        let window = Window::new(&self.domain)?;
-        // SAFETY: a work request of zeros is one that does nothing.
-        let mut wr: SendWr = unsafe { std::mem::zeroed() };
-        wr.wr_id = BIND;
-        wr.opcode = WR_BIND_MW;
-        wr.send_flags = SEND_SIGNALED;
-        wr.mw = window.mw.as_ptr();
-        wr.mw_rkey = window.key;
-        wr.mw_mr = region.mr();
-        wr.mw_addr = region.buffer.address();
-        wr.mw_length = region.buffer.len() as u64;
-        wr.mw_access = rights.remote() as u32;
-        self.bound = false;
-        self.post(&mut wr)?;
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !self.bound {
-            if self.gone || !self.step(deadline)? {
-                return Err(io::Error::other("binding a memory window did not complete"));
-            }
-        }
-        region.set_window(window);
-        Ok(region)
-    }
-
-    fn has_windows(&self) -> bool {
-        // SAFETY: zeros are valid, and the call fills it in.
-        unsafe {
-            let mut attr: DeviceAttr = std::mem::zeroed();
-            (self.library.query_device)(self.id.verbs(), &mut attr) == 0
-                && attr.device_cap_flags & DEVICE_MEM_WINDOW_TYPE_2B != 0
-        }
-    }
-
     fn arm(&self) {
         // SAFETY: the CQ is there.
         unsafe {
@@ -389,6 +354,12 @@ impl Endpoint {
                     self.end(format!("a send: {}", status_name(wc.status)));
                 }
             }
+            TRANSFER => {
+                self.transferred = Some(wc.status);
+                if wc.status != 0 {
+                    self.end(format!("a transfer: {}", status_name(wc.status)));
+                }
+            }
             _ => {
                 self.bound = wc.status == 0;
                 if wc.status != 0 {
@@ -415,7 +386,7 @@ impl Endpoint {
     }
 
     /// Wait until something happened: false when the deadline comes first.
-    fn step(&mut self, deadline: Instant) -> io::Result<bool> {
+    pub(super) fn step(&mut self, deadline: Instant) -> io::Result<bool> {
         loop {
             if self.reap() {
                 return Ok(true);

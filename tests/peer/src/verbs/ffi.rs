@@ -206,6 +206,8 @@ pub struct CmEvent {
     listen_id: *mut CmId,
     pub event: c_int,
     pub status: c_int,
+    /// Of a connection request: what the other side can do.
+    pub conn: ConnParam,
 }
 
 /// `rdma_cm_event_type`.
@@ -213,6 +215,7 @@ pub mod event {
     use std::ffi::c_int;
     pub const ADDR_RESOLVED: c_int = 0;
     pub const ROUTE_RESOLVED: c_int = 2;
+    pub const CONNECT_REQUEST: c_int = 4;
     pub const ESTABLISHED: c_int = 9;
     pub const DISCONNECTED: c_int = 10;
     pub const DEVICE_REMOVAL: c_int = 11;
@@ -246,7 +249,7 @@ pub mod event {
 }
 
 #[repr(C)]
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct ConnParam {
     pub private_data: usize,
     pub private_data_len: u8,
@@ -316,7 +319,7 @@ const _: () = {
     assert!(offset_of!(Wc, imm_or_key) == 24 && offset_of!(Wc, wc_flags) == 36);
     assert!(size_of::<DeviceAttr>() == 232);
     assert!(offset_of!(CmId, qp) == 24);
-    assert!(offset_of!(CmEvent, event) == 16);
+    assert!(offset_of!(CmEvent, event) == 16 && offset_of!(CmEvent, conn) == 24);
     assert!(size_of::<ConnParam>() == 24);
     assert!(offset_of!(ConnParam, rnr_retry_count) == 13 && offset_of!(ConnParam, qp_num) == 16);
 };

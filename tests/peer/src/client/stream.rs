@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Data messages that break the rules, fragments and credits (MS-SMBD 3.1.5.8,
+//! 3.1.5.9): the client's side of the test suites' X cases.
+
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
+
+use super::bench::{Bench, FILE, SOON};
+use super::case;
+use crate::cases::Case;
+use crate::server::{command, Connection, Manner, Next, Request};
+use crate::smbd::wire::DataHeader;
+use crate::stop::{Stop, Try};
+use crate::verbs::SendKind;
+use crate::{ensure, ensure_eq};
+
+pub const CASES: &[Case] = &[
+    case("L-14", "Client_Message_Over_MaxFragmentedSize", too_long),
+    case("LX-07", "Client_Data_19_Bytes", uncompleted),
+    case("LX-08", "Client_Data_DataOffset_Not_Aligned", not_aligned),
+    case("LX-09", "Client_Data_DataOffset_Too_Large", far_offset),
+    case("LX-10", "Client_Data_DataLength_Too_Large", long_length),
+    case(
+        "LX-11",
+        "Client_Data_Longer_Than_MaxReceiveSize",
+        long_message,
+    ),
+    case("LX-12", "Client_Data_More_Than_Announced", over_run),
+    case(
+        "LX-13",
+        "Client_Data_Over_MaxFragmentedSize",
+        over_fragmented,
+    ),
+    case("LX-14", "Client_Data_Less_Than_Announced", early_end),
+    case("LX-16", "Client_Data_CreditsRequested_0", no_request),
+    case("HL-03", "Client_Fragments_Never_End", never_end),
+    case("HL-04", "Client_Fragments_Stop", fragments_stop),
+    case("HL-05", "Client_Credits_65535_Granted", generous),
+    case("HL-06", "Client_Receives_Overrun", flood),
+    case("HL-07", "Client_Answered_Twice", answered_twice),
+    case("HL-08", "Client_Never_Answered", never_answered),
+    case("HL-09", "Client_Send_With_Immediate", immediate),
+];
+
+/// When the first connection got what it must not.
+type Moment = Cell<Option<Instant>>;
+
+/// A mount; then the first request of a read on the first connection is answered
+/// with `misdeed`. The client must end the connection in time; the read is
+/// repeated on the next one, or ends with an error.
+pub(super) fn must_end_after(
+    bench: &mut Bench,
+    why: &str,
+    misdeed: impl Fn(&mut Connection, &[u8]) -> Try<()>,
+) -> Try<()> {
+    bench.mount(&mut Manner::good())?;
+    let at: Moment = Cell::new(None);
+    let mut manner = Manner::good();
+    manner.message = Box::new(|c, _, message| {
+        if at.get().is_some() || c.number != 1 {
+            return Ok(Next::Answer);
+        }
+        at.set(Some(Instant::now()));
+        c.link.note(&format!("now: {why}"));
+        misdeed(c, message)?;
+        Ok(Next::Done)
+    });
+    let got = bench.read(&mut manner, FILE, SOON)?;
+    let Some(since) = at.get() else {
+        return Err(Stop::Failed("the client asked nothing".into()));
+    };
+    bench.must_end(&mut manner, 1, since, why)?;
+    bench.read_right_or_error(got)
+}
+
+/// One data message as it is, with a credit that the server has.
+fn raw(c: &mut Connection, header: DataHeader, message: &[u8]) -> Try<()> {
+    c.link.wait_for_any_credit()?;
+    c.link.send_data(header, message)
+}
+
+fn one(c: &mut Connection, header: DataHeader, payload: usize) -> Try<()> {
+    raw(c, header, &header.message(&vec![0x5a; payload]))
+}
+
+fn uncompleted(bench: &mut Bench) -> Try<()> {
+    must_end_after(bench, "a data message of 19 bytes", |c, _| {
+        let header = DataHeader::empty(255, 0);
+        raw(c, header, &header.message(&[])[..19])
+    })
+}
+
+fn not_aligned(bench: &mut Bench) -> Try<()> {
+    must_end_after(bench, "DataOffset is 25", |c, _| {
+        let header = DataHeader {
+            offset: 25,
+            ..DataHeader::with(255, 0, 100, 0)
+        };
+        one(c, header, 100)
+    })
+}
+
+fn far_offset(bench: &mut Bench) -> Try<()> {
+    must_end_after(bench, "DataOffset is beyond the message", |c, _| {
+        let header = DataHeader::with(255, 0, 100, 0);
+        let wrong = DataHeader {
+            offset: 0x8000_0000,
+            ..header
+        };
+        let mut bytes = header.message(&[0x5a; 100]);
+        bytes[12..16].copy_from_slice(&wrong.offset.to_le_bytes());
+        raw(c, header, &bytes)
+    })
+}
+
+fn long_length(bench: &mut Bench) -> Try<()> {
+    must_end_after(bench, "DataLength is 0xffffffff", |c, _| {
+        let header = DataHeader {
+            length: u32::MAX,
+            ..DataHeader::with(255, 0, 100, 0)
+        };
+        one(c, header, 100)
+    })
+}
+
+fn long_message(bench: &mut Bench) -> Try<()> {
+    must_end_after(bench, "a message longer than MaxReceiveSize", |c, _| {
+        // the client's MaxReceiveSize is what both agreed on
+        let len = c.link.server.max_receive_size.min(1364) as usize - 24 + 8;
+        one(c, DataHeader::with(255, 0, len, 0), len)
+    })
+}
+
+fn over_run(bench: &mut Bench) -> Try<()> {
+    must_end_after(bench, "150 bytes of 100 announced ones", |c, _| {
+        one(c, DataHeader::with(255, 0, 500, 100), 500)?;
+        one(c, DataHeader::with(255, 0, 150, 0), 150)
+    })
+}
+
+fn over_fragmented(bench: &mut Bench) -> Try<()> {
+    must_end_after(bench, "a message over MaxFragmentedSize begins", |c, _| {
+        let most = c.link.server.max_fragmented_size as usize;
+        one(c, DataHeader::with(255, 0, 500, most - 499), 500)
+    })
+}
+
+fn early_end(bench: &mut Bench) -> Try<()> {
+    must_end_after(
+        bench,
+        "600 of 1000 bytes, and that is said to be all",
+        |c, _| {
+            one(c, DataHeader::with(255, 0, 500, 500), 500)?;
+            one(c, DataHeader::with(255, 0, 100, 0), 100)
+        },
+    )
+}
+
+fn no_request(bench: &mut Bench) -> Try<()> {
+    must_end_after(bench, "CreditsRequested is 0", |c, _| {
+        one(c, DataHeader::empty(0, 0), 0)
+    })
+}
+
+/// Every fragment announces that 500 bytes follow.
+fn never_end(bench: &mut Bench) -> Try<()> {
+    must_end_after(bench, "fragments that never end", |c, _| {
+        for _ in 0..20 {
+            one(c, DataHeader::with(255, 0, 100, 500), 100)?;
+        }
+        Ok(())
+    })
+}
+
+/// A message of 1000 bytes begins and is not gone on with. cifs has begun to
+/// read it: no echo helps, so what bounds it is cifs's own look at when it heard
+/// the server last (three echo intervals), or the transport's deadline.
+fn fragments_stop(bench: &mut Bench) -> Try<()> {
+    unanswered(bench, "a message that is not gone on with", |c| {
+        let head = vec![0xfe, b'S', b'M', b'B', 64, 0, 0, 0];
+        let header = DataHeader::with(255, 0, head.len(), 1000 - head.len());
+        raw(c, header, &header.message(&head))
+    })
+}
+
+/// No request gets an answer any more, echoes neither: cifs gives up after three
+/// echo intervals and connects again.
+fn never_answered(bench: &mut Bench) -> Try<()> {
+    unanswered(bench, "no answer to anything", |_| Ok(()))
+}
+
+fn unanswered(bench: &mut Bench, why: &str, last: impl Fn(&mut Connection) -> Try<()>) -> Try<()> {
+    const ECHO: u64 = 5;
+    let options = format!(",echo_interval={ECHO}");
+    if let Err(e) = bench.mount_with(&mut Manner::good(), &options, SOON)? {
+        return Err(Stop::Failed(format!("the mount failed: {e}")));
+    }
+    let at: Moment = Cell::new(None);
+    let mut manner = Manner::good();
+    manner.message = Box::new(|c, _, _| {
+        if c.number != 1 {
+            return Ok(Next::Answer);
+        }
+        if at.get().is_none() {
+            at.set(Some(Instant::now()));
+            c.link.note(&format!("from now on: {why}"));
+            last(c)?;
+        }
+        Ok(Next::Done)
+    });
+    let limit = Duration::from_secs(120);
+    let got = bench.read(&mut manner, FILE, limit)?;
+    let is_over = |s: &crate::server::Server| s.end_of(1).is_some();
+    bench.until(
+        &mut manner,
+        "cifs to give the connection up",
+        limit,
+        is_over,
+    )?;
+    let since = at.get().unwrap_or_else(Instant::now);
+    let took = bench.server.end_of(1).unwrap_or(since) - since;
+    bench.note(format!(
+        "given up after {:.1} s, by cifs: its echo interval is {ECHO} s",
+        took.as_secs_f64()
+    ));
+    ensure!(
+        took >= Duration::from_secs(ECHO),
+        "the connection ended after {took:?}"
+    );
+    bench.read_right_or_error(got)
+}
+
+/// Grants add up without an end.
+fn generous(bench: &mut Bench) -> Try<()> {
+    bench.mount(&mut Manner::good())?;
+    let sent = Cell::new(0);
+    let mut manner = Manner::good();
+    manner.message = Box::new(|c, _, _| {
+        // as many as there are credits for, on each request
+        while c.link.credits > 8 && sent.get() < 2000 {
+            let header = DataHeader::empty(255, u16::MAX);
+            c.link.send_data(header, &header.message(&[]))?;
+            c.link.promised = 63;
+            sent.set(sent.get() + 1);
+        }
+        Ok(Next::Answer)
+    });
+    while sent.get() < 600 {
+        bench.read_right(&mut manner)?;
+    }
+    drop(manner);
+    ensure_eq!("the number of connections", bench.server.count, 1);
+    bench.note(format!("{} messages granted 65535 each", sent.get()));
+    Ok(())
+}
+
+/// More messages than the client has receives: what comes too early is refused
+/// by its adapter or waits there; the connection may end, the client must live.
+fn flood(bench: &mut Bench) -> Try<()> {
+    bench.mount(&mut Manner::good())?;
+    let done = Cell::new(false);
+    let mut manner = Manner::good();
+    manner.message = Box::new(|c, _, _| {
+        if !done.replace(true) {
+            c.link.note("1000 messages, whatever the credits");
+            for _ in 0..1000 {
+                let header = DataHeader::empty(255, 0);
+                c.link.send_raw(&header.message(&[]), "an empty message")?;
+            }
+        }
+        Ok(Next::Answer)
+    });
+    let got = bench.read(&mut manner, FILE, SOON)?;
+    bench.read_right_or_error(got)?;
+    let count = bench.server.count;
+    bench.note(format!("{count} connections"));
+    Ok(())
+}
+
+/// cifs knows no request for the second answer and leaves it.
+fn answered_twice(bench: &mut Bench) -> Try<()> {
+    bench.mount(&mut Manner::good())?;
+    let times = Cell::new(0);
+    let mut manner = Manner::good();
+    manner.message = Box::new(|c, share, message| {
+        let Some(mut reply) = c.answer(share, message)? else {
+            return Ok(Next::Done);
+        };
+        c.send(&reply)?;
+        reply.token = None;
+        c.send(&reply)?;
+        times.set(times.get() + 1);
+        Ok(Next::Done)
+    });
+    let got = bench.read(&mut manner, FILE, SOON)?;
+    drop(manner);
+    ensure!(times.get() > 0, "the client asked nothing");
+    bench.read_right_or_error(got)?;
+    let count = bench.server.count;
+    bench.note(format!(
+        "{} answers twice, {count} connections",
+        times.get()
+    ));
+    Ok(())
+}
+
+/// SMB Direct has no immediate data.
+fn immediate(bench: &mut Bench) -> Try<()> {
+    if bench.server.is_iwarp() {
+        return Err(Stop::Skipped("iWARP has no immediate data".into()));
+    }
+    must_end_after(bench, "a send with immediate data", |c, _| {
+        let message = DataHeader::empty(255, 0).message(&[]);
+        c.link
+            .send_as(&message, "an empty message", SendKind::Immediate(7))
+    })
+}
+
+/// A WRITE with the data inside that is longer than the server takes as a whole:
+/// cifs is told to send such ones, and must get an error at home.
+fn too_long(bench: &mut Bench) -> Try<()> {
+    const THRESHOLD: &str = "/proc/fs/cifs/rdma_readwrite_threshold";
+    let Ok(usual) = std::fs::read_to_string(THRESHOLD) else {
+        return Err(Stop::Skipped(format!("{THRESHOLD} is not there")));
+    };
+    std::fs::write(THRESHOLD, "16777216")?;
+    let result = (|| {
+        let largest = RefCell::new(0);
+        let mut manner = Manner::good();
+        manner.offer.request.max_fragmented_size = 131_072;
+        bench.mount(&mut manner)?;
+        manner.message = Box::new(|_, _, message| {
+            let writes = Request::all(message)
+                .iter()
+                .any(|r| r.command() == command::WRITE);
+            if writes {
+                let mut largest = largest.borrow_mut();
+                *largest = message.len().max(*largest);
+            }
+            Ok(Next::Answer)
+        });
+        // below the threshold, which cifs lowers to the server's limit
+        let got = bench.write(&mut manner, "long", vec![1; 131_060])?;
+        drop(manner);
+        let largest = largest.into_inner();
+        bench.note(format!("the write: {got:?}, longest message {largest}"));
+        ensure!(largest <= 131_072, "a message of {largest} bytes came");
+        ensure!(got.is_err(), "the write succeeded");
+        bench.read_right(&mut Manner::good())?;
+        ensure_eq!("the number of connections", bench.server.count, 1);
+        Ok(())
+    })();
+    std::fs::write(THRESHOLD, usual.trim())?;
+    result
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What the kernel of the client says: its log, RDMA resources, counters, tasks.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Command;
+
+use crate::stop::{Stop, Try};
+
+const STATS: &str = "/sys/kernel/debug/smbdirect/stats";
+
+/// The kernel log from a moment on.
+pub struct KernelLog {
+    file: File,
+    lines: Vec<String>,
+}
+
+impl KernelLog {
+    pub fn from_now() -> Try<Self> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open("/dev/kmsg")
+            .map_err(|e| Stop::Skipped(format!("/dev/kmsg: {e}")))?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(KernelLog {
+            file,
+            lines: Vec::new(),
+        })
+    }
+
+    /// All lines so far.
+    pub fn lines(&mut self) -> &[String] {
+        let mut record = vec![0; 8192];
+        // each read gives one record; an error means that there is none now
+        while let Ok(n) = self.file.read(&mut record) {
+            let text = String::from_utf8_lossy(&record[..n]);
+            if let Some((_, line)) = text.split_once(';') {
+                self.lines
+                    .push(line.lines().next().unwrap_or_default().to_string());
+            }
+            if n == 0 {
+                break;
+            }
+        }
+        &self.lines
+    }
+
+    /// Lines that no peer may cause.
+    pub fn alarming(&mut self) -> Vec<String> {
+        const WORDS: [&str; 8] = [
+            "BUG:",
+            "WARNING:",
+            "Oops",
+            "Call Trace",
+            "blocked for more than",
+            "refcount_t:",
+            "KASAN",
+            "UBSAN",
+        ];
+        let bad = |line: &&String| WORDS.iter().any(|w| line.contains(w));
+        self.lines().iter().filter(bad).cloned().collect()
+    }
+
+    /// The error with which cifs's last attempt to connect to this port ended:
+    /// the mount itself says ENOENT for all of them.
+    pub fn connect_error(&mut self, port: u16) -> Option<String> {
+        let mark = format!(":{port} failed: -");
+        let found = self.lines().iter().rev().find_map(|line| {
+            let (_, rest) = line.split_once(&mark)?;
+            Some(rest.trim().to_string())
+        });
+        found
+    }
+}
+
+/// What must be the same after a case as before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// qp, pd, mr and cm_id of all devices.
+    rdma: Vec<(String, u64)>,
+    /// Sockets and bytes that the module counts; none with the C module.
+    module: Vec<(String, u64)>,
+}
+
+impl State {
+    pub fn now() -> Self {
+        const KINDS: [&str; 4] = ["qp", "pd", "mr", "cm_id"];
+        let shown = Command::new("rdma").args(["resource", "show"]).output();
+        let shown = shown.map(|o| String::from_utf8_lossy(&o.stdout).into_owned());
+        let shown = shown.unwrap_or_default();
+        let words: Vec<&str> = shown.split_whitespace().collect();
+        let sum = |kind: &str| {
+            let pairs = words.windows(2).filter(|w| w[0] == kind);
+            pairs.filter_map(|w| w[1].parse::<u64>().ok()).sum()
+        };
+        State {
+            rdma: KINDS.iter().map(|&k| (k.to_string(), sum(k))).collect(),
+            module: ["sockets", "connections_active", "memory_bytes"]
+                .iter()
+                .filter_map(|&name| Some((name.to_string(), counter(name)?)))
+                .collect(),
+        }
+    }
+}
+
+/// A counter of the module over all connections; None with the C module.
+pub fn counter(name: &str) -> Option<u64> {
+    let text = fs::read_to_string(STATS).ok()?;
+    let mut pairs = text.lines().filter_map(|l| l.split_once(' '));
+    pairs.find(|(n, _)| *n == name)?.1.trim().parse().ok()
+}
+
+/// Tasks that wait uninterruptibly (state D), by name.
+pub fn stuck_tasks() -> Vec<String> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let state = |entry: fs::DirEntry| {
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (name, rest) = stat.rsplit_once(')')?;
+        rest.trim_start()
+            .starts_with('D')
+            .then(|| name.replace('(', ""))
+    };
+    entries.filter_map(Result::ok).filter_map(state).collect()
+}
+
+/// How many times longer everything may take in a slow kernel.
+pub fn patience() -> u32 {
+    let set = std::env::var("PATIENCE").ok();
+    set.and_then(|p| p.parse().ok()).unwrap_or(1).max(1)
+}
