@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-2.0
+# desc: conformance of the client role: hostile servers (HL)
+# modules: rust c
+# control: c
+# param: DEV = rxe siw
+# deadline: 1500
+# boot-group: conformance
+# files: build/peer/smbd-peer tests/peer/guest.sh
+
+run() {
+	. "$MODULES/guest.sh"
+	peer_client 'HL-0*' HL-11 HL-12 HL-13 HL-14 HL-15 HL-16 HL-17 HL-18 HL-19 'HL-2*'
+}
