@@ -6,8 +6,11 @@
 # deadline: 1500
 # boot-group: conformance
 # files: build/peer/smbd-peer tests/peer/guest.sh
+#
+# Not HL-22: it makes cifs of this kernel crash, whatever the transport is
+# (Documentation/security.md).
 
 run() {
 	. "$MODULES/guest.sh"
-	peer_client 'HL-0*' HL-11 HL-12 HL-13 HL-14 HL-15 HL-16 HL-17 HL-18 HL-19 'HL-2*'
+	peer_client 'HL-0*' HL-11 HL-12 HL-13 HL-14 HL-15 HL-16 HL-17 HL-18 HL-19 HL-20 HL-21
 }
