@@ -8,12 +8,17 @@
 mod abi;
 #[path = "admin/debugfs.rs"]
 mod debugfs;
+#[path = "admin/sysfs.rs"]
+mod sysfs;
 #[path = "transport/transport.rs"]
 mod transport;
 
 use kernel::{debugfs::Scope, global_lock, prelude::*, sync::Arc};
 use smbdirect_kext::work::{Installed, WorkQueue};
-use transport::Socket;
+use transport::{
+    devices::{DeviceStats, Devices, OBSERVER},
+    Socket,
+};
 
 module! {
     type: Module,
@@ -39,7 +44,18 @@ global_lock! {
     pub(crate) unsafe(uninit) static SOCKETS: Mutex<KVec<Arc<Socket>>> = KVec::new();
 }
 
-/// The module. Fields are dropped in this order: first what administrators see, then the RDMA client, then the queues, which run what is still on them.
+global_lock! {
+    // SAFETY: As above.
+    pub(crate) unsafe(uninit) static DEVICES: Mutex<KVec<Arc<DeviceStats>>> = KVec::new();
+}
+
+global_lock! {
+    // SAFETY: As above.
+    pub(crate) unsafe(uninit) static SHOWN: Mutex<sysfs::Shown> = sysfs::Shown::new();
+}
+
+/// The module. Fields are dropped in this order: first what developers see, then the RDMA client, then the queues, which run what is still on them, then what
+/// administrators see.
 #[pin_data]
 struct Module {
     #[pin]
@@ -48,18 +64,28 @@ struct Module {
     client: smbdirect_rdma::client::Registration,
     work: Installed,
     cleanup: Installed,
+    admin: Installed,
+    tree: sysfs::Tree,
 }
 
 impl kernel::InPlaceModule for Module {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         // SAFETY: Called once, before anything uses it.
         unsafe { SOCKETS.init() };
+        // SAFETY: As above.
+        unsafe { DEVICES.init() };
+        // SAFETY: As above.
+        unsafe { SHOWN.init() };
         try_pin_init!(Self {
+            tree: sysfs::Tree::new()?,
+            // SAFETY: Dropped at module exit after the other queues, whose items are the only ones to queue on it.
+            admin: unsafe { transport::ADMIN.install(WorkQueue::background(c"smbdirect-admin")?) },
             // SAFETY: Dropped at module exit, when no consumer has the module and no socket is left but those whose last work item is queued here.
             cleanup: unsafe { transport::CLEANUP.install(WorkQueue::new(c"smbdirect-cleanup")?) },
             // SAFETY: As above.
             work: unsafe { transport::WORK.install(WorkQueue::new(c"smbdirect")?) },
-            client <- smbdirect_rdma::client::Registration::new(),
+            _: { OBSERVER.populate(&sysfs::Publisher); },
+            client <- smbdirect_rdma::client::Registration::new(&Devices),
             files <- debugfs::Files::new(),
         })
     }

@@ -52,7 +52,11 @@ pub unsafe extern "C" fn smbdirect_connection_register_mr_io(
         };
         let alive = || socket.status.is_connected();
         // SAFETY: By the safety requirement.
-        unsafe { mrs.register(&ctx, iter, direction, jiffies(REGISTER_MS), alive) }
+        unsafe {
+            mrs.register(&ctx, iter, direction, jiffies(REGISTER_MS), alive, || {
+                socket.waits_for_region();
+            })
+        }
     };
     match registered {
         Ok(mr) => {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an administrator can see: `/sys/kernel/debug/smbdirect/{connections,stats}`.
+//! What a developer can see: `/sys/kernel/debug/smbdirect/{connections,stats}`. Administrators have `sysfs`, which is stable.
 #![forbid(unsafe_code)]
 
 use crate::transport::{
     socket::Role,
-    stats::{Stats, LIVE, PAST},
+    stats::{Stats, EVENTS, LIVE, PAST},
     Socket,
 };
 use core::fmt;
@@ -79,7 +79,8 @@ fn describe(f: &mut fmt::Formatter<'_>, number: usize, socket: &Socket) -> fmt::
     let status = socket.status.status();
     write!(
         f,
-        "connection {number} role {:?} status {}",
+        "connection {number} id {} role {:?} status {}",
+        socket.id,
         socket.role(),
         status.name()
     )?;
@@ -163,6 +164,13 @@ impl Writer for Totals {
         for (name, (count, bytes)) in KINDS.iter().zip(kinds) {
             writeln!(f, "{name}_sockets {count}\n{name}_memory_bytes {bytes}")?;
         }
+        writeln!(
+            f,
+            "connections_initiated {}\nconnections_accepted {}\nconnections_refused {}",
+            EVENTS.initiated.load(Relaxed),
+            EVENTS.accepted.load(Relaxed),
+            EVENTS.refused()
+        )?;
         let mut result = Ok(());
         sum.each(|name, value| {
             if result.is_ok() {

@@ -2,7 +2,7 @@
 
 //! What a peer can do wrong, one variant per rule.
 
-use core::fmt;
+use core::{ffi::CStr, fmt};
 
 /// A peer broke a rule of MS-SMBD, or refused us. The connection has to end.
 ///
@@ -128,6 +128,64 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
+    /// A name for each kind of error, for counters and traces. Administrators' tools know them: new
+    /// ones go to the end.
+    pub const KINDS: [&'static CStr; 23] = [
+        c"request_too_short",
+        c"request_credits_zero",
+        c"request_receive_size",
+        c"request_fragmented_size",
+        c"response_too_short",
+        c"response_refused",
+        c"response_version",
+        c"response_receive_size",
+        c"response_fragmented_size",
+        c"response_grant_zero",
+        c"response_credits_zero",
+        c"response_send_size",
+        c"data_too_short",
+        c"data_credits_zero",
+        c"data_offset_unaligned",
+        c"data_beyond_message",
+        c"data_inside_header",
+        c"data_fragmented_size",
+        c"data_message_too_long",
+        c"data_without_credit",
+        c"data_ended_early",
+        c"data_fragment_overrun",
+        c"data_more_than_announced",
+    ];
+
+    /// The number of its kind in [`Self::KINDS`].
+    #[must_use]
+    pub const fn kind(&self) -> usize {
+        match self {
+            Self::RequestTooShort { .. } => 0,
+            Self::RequestCreditsZero => 1,
+            Self::RequestReceiveSize { .. } => 2,
+            Self::RequestFragmentedSize { .. } => 3,
+            Self::ResponseTooShort { .. } => 4,
+            Self::Refused { .. } => 5,
+            Self::ResponseVersion { .. } => 6,
+            Self::ResponseReceiveSize { .. } => 7,
+            Self::ResponseFragmentedSize { .. } => 8,
+            Self::ResponseGrantZero => 9,
+            Self::ResponseCreditsZero => 10,
+            Self::ResponseSendSize { .. } => 11,
+            Self::DataTooShort { .. } => 12,
+            Self::DataCreditsZero => 13,
+            Self::DataOffsetUnaligned { .. } => 14,
+            Self::DataBeyondMessage { .. } => 15,
+            Self::DataInsideHeader { .. } => 16,
+            Self::FragmentedSize { .. } => 17,
+            Self::MessageTooLong { .. } => 18,
+            Self::NoCreditLeft => 19,
+            Self::EndedEarly { .. } => 20,
+            Self::FragmentOverrun { .. } => 21,
+            Self::MoreThanAnnounced { .. } => 22,
+        }
+    }
+
     /// The clause of MS-SMBD that has the rule.
     #[must_use]
     pub const fn clause(&self) -> &'static str {

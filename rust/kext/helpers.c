@@ -253,3 +253,11 @@ int smbd_sockaddr_len(const struct sockaddr *addr)
 		return 0;
 	}
 }
+
+/* A read-only file of everybody. All such attributes are of one class for lockdep. */
+void smbd_attribute_init(struct attribute *attr, const char *name)
+{
+	sysfs_attr_init(attr);
+	attr->name = name;
+	attr->mode = 0444;
+}

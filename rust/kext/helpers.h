@@ -8,6 +8,7 @@
 
 #include <linux/types.h>
 #include <linux/scatterlist.h>
+#include <linux/sysfs.h>
 #include <rdma/ib_verbs.h>
 
 struct smbdirect_socket;
@@ -58,5 +59,7 @@ bool smbd_netdev_any_lower(struct net_device *dev, smbd_netdev_fn fn, void *arg)
 bool smbd_netdev_is_ipoib(struct net_device *dev);
 void smbd_netdev_put(struct net_device *dev);
 int smbd_sockaddr_len(const struct sockaddr *addr);
+
+void smbd_attribute_init(struct attribute *attr, const char *name);
 
 #endif

@@ -12,6 +12,7 @@ pub mod bindings;
 pub mod ctx;
 pub mod gate;
 pub mod log;
+pub mod sysfs;
 #[cfg(smbdirect_kunit)]
 #[path = "tests/tests.rs"]
 pub mod tests;

@@ -33,9 +33,19 @@ unsafe impl Sync for WorkQueue {}
 impl WorkQueue {
     /// An unbound queue that makes progress under memory pressure (it has a rescuer), as the writeback path needs.
     pub fn new(name: &'static CStr) -> Result<Self> {
-        let flags = bindings::wq_flags_WQ_UNBOUND
-            | bindings::wq_flags_WQ_MEM_RECLAIM
-            | bindings::wq_flags_WQ_SYSFS;
+        Self::with_flags(
+            name,
+            bindings::wq_flags_WQ_MEM_RECLAIM | bindings::wq_flags_WQ_SYSFS,
+        )
+    }
+
+    /// An unbound queue for what nobody waits for: its items may wait for memory, and so for writeback.
+    pub fn background(name: &'static CStr) -> Result<Self> {
+        Self::with_flags(name, 0)
+    }
+
+    fn with_flags(name: &'static CStr, flags: u32) -> Result<Self> {
+        let flags = bindings::wq_flags_WQ_UNBOUND | flags;
         // SAFETY: The name is used as a format without conversions; it lives for ever.
         let raw = unsafe { bindings::alloc_workqueue_noprof(name.as_char_ptr(), flags, 0) };
         // INVARIANT: Fresh from `alloc_workqueue`.

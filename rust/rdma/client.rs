@@ -2,13 +2,14 @@
 
 //! The RDMA devices of the host, and which network devices they serve.
 
-use crate::device::{node_type, Device};
+use crate::device::{node_type, Device, DeviceId};
 use core::ptr::NonNull;
 use kernel::{
     error::to_result,
     ffi::{c_int, c_void},
     global_lock,
     prelude::*,
+    sync::SetOnce,
     types::Opaque,
 };
 use smbdirect_kext::bindings;
@@ -23,6 +24,17 @@ struct Entry(NonNull<bindings::ib_device>);
 
 // SAFETY: Devices may be used from every thread.
 unsafe impl Send for Entry {}
+
+/// Who is told of devices that can carry SMB Direct. Process context, without a lock of this crate.
+pub trait Watcher: Sync {
+    /// A device appeared. If this fails, the device is not used.
+    fn added(&self, device: Device<'_>) -> Result;
+
+    /// It goes away. Connections over it may still exist for a moment.
+    fn removed(&self, id: DeviceId);
+}
+
+static WATCHER: SetOnce<&'static dyn Watcher> = SetOnce::new();
 
 /// Our `ib_client`. While it exists, `DEVICES` lists the devices that can carry SMB Direct.
 ///
@@ -44,7 +56,8 @@ unsafe impl Sync for Registration {}
 
 impl Registration {
     /// Registers; the add callback runs for every device that exists. Sleeps. Once per module.
-    pub fn new() -> impl PinInit<Self, Error> {
+    pub fn new(watcher: &'static dyn Watcher) -> impl PinInit<Self, Error> {
+        WATCHER.populate(watcher);
         // SAFETY: Called once, from module initialisation, before anything uses the list.
         unsafe { DEVICES.init() };
         try_pin_init!(Self {
@@ -102,9 +115,17 @@ unsafe extern "C" fn add(raw: *mut bindings::ib_device) -> c_int {
         family,
         device.max_fast_reg_pages()
     );
+    if let Some(Err(error)) = WATCHER.as_ref().map(|watcher| watcher.added(device)) {
+        return error.to_errno();
+    }
     match DEVICES.lock().push(Entry(raw), GFP_KERNEL) {
         Ok(()) => 0,
-        Err(_) => -(bindings::ENOMEM as c_int),
+        Err(_) => {
+            if let Some(watcher) = WATCHER.as_ref() {
+                watcher.removed(device.id());
+            }
+            -(bindings::ENOMEM as c_int)
+        }
     }
 }
 
@@ -114,11 +135,17 @@ unsafe extern "C" fn add(raw: *mut bindings::ib_device) -> c_int {
 ///
 /// Called by the RDMA core for a device that `add` was called with.
 unsafe extern "C" fn remove(raw: *mut bindings::ib_device, _data: *mut c_void) {
-    let mut devices = DEVICES.lock();
-    devices.retain(|entry| entry.0.as_ptr() != raw);
-    // The list is never dropped: without this, the module would leave its memory behind.
-    if devices.is_empty() {
-        *devices = KVec::new();
+    {
+        let mut devices = DEVICES.lock();
+        devices.retain(|entry| entry.0.as_ptr() != raw);
+        // The list is never dropped: without this, the module would leave its memory behind.
+        if devices.is_empty() {
+            *devices = KVec::new();
+        }
+    }
+    if let (Some(raw), Some(watcher)) = (NonNull::new(raw), WATCHER.as_ref()) {
+        // SAFETY: The core keeps the device registered until this returns.
+        watcher.removed(unsafe { Device::from_raw(raw) }.id());
     }
 }
 

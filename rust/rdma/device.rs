@@ -25,6 +25,10 @@ const _: () = {
     assert!(b::RDMA_NODE_UNSPECIFIED == node_type::UNSPECIFIED as u32);
 };
 
+/// Tells devices apart that are registered at the same time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct DeviceId(usize);
+
 /// A view of a device that something else pins: a cm_id bound to it, or the ib_client callback that handed it out.
 ///
 /// # Invariants
@@ -52,6 +56,11 @@ impl<'a> Device<'a> {
 
     pub(crate) fn as_ptr(&self) -> *mut bindings::ib_device {
         self.raw.as_ptr()
+    }
+
+    /// Which device it is.
+    pub fn id(&self) -> DeviceId {
+        DeviceId(self.raw.as_ptr() as usize)
     }
 
     fn attrs(&self) -> &bindings::ib_device_attr {

@@ -277,6 +277,7 @@ impl<O: Owner> MrPool<O> {
         ctx: &ProcessCtx,
         timeout: kernel::time::Jiffies,
         mut alive: impl FnMut() -> bool,
+        mut waits: impl FnMut(),
     ) -> core::result::Result<Arc<Mr>, RegisterError> {
         if let Some(mr) = self.lists.lock().free.pop() {
             return Ok(mr);
@@ -284,6 +285,7 @@ impl<O: Owner> MrPool<O> {
         if let Ok(mr) = self.make(ctx) {
             return Ok(mr);
         }
+        waits();
         match self
             .waiters
             .wait(ctx, Mode::Interruptible, Some(timeout), || {
@@ -310,7 +312,7 @@ impl<O: Owner> MrPool<O> {
     }
 
     /// Registers the rest of a kernel iterator for the peer to read from (`ToDevice`) or write to (`FromDevice`), and advances it to its end.
-    /// The registration is ordered before every later post. Sleeps.
+    /// The registration is ordered before every later post. `waits` is called if it has to wait for a region. Sleeps.
     ///
     /// # Safety
     ///
@@ -323,6 +325,7 @@ impl<O: Owner> MrPool<O> {
         direction: Direction,
         timeout: kernel::time::Jiffies,
         alive: impl FnMut() -> bool,
+        waits: impl FnMut(),
     ) -> core::result::Result<Arc<Mr>, RegisterError> {
         let limit = self.pages as usize;
         // SAFETY: A valid iterator.
@@ -336,7 +339,7 @@ impl<O: Owner> MrPool<O> {
         if pages == 0 {
             return Err(RegisterError::Failed(EINVAL));
         }
-        let mr = self.get(ctx, timeout, alive)?;
+        let mr = self.get(ctx, timeout, alive, waits)?;
         // SAFETY: As required of our caller.
         match unsafe { self.register_with(&mr, iter, pages, direction) } {
             Ok(()) => Ok(mr),
@@ -494,21 +497,23 @@ impl<O: Owner> MrPool<O> {
         false
     }
 
-    /// Ends a registration: afterwards the peer cannot reach the memory, and for reads the CPU sees the data. Sleeps, uninterruptibly.
+    /// Ends a registration: afterwards the peer cannot reach the memory, and for reads the CPU sees the data. Returns whether a work request of our own
+    /// invalidated the key. Sleeps, uninterruptibly.
     ///
     /// Fails if the key could not be proven dead here; the caller then waits for
     /// [`Mr::wait_gone`] without holding on to the endpoint.
-    pub fn deregister(&self, ctx: &ProcessCtx, mr: &Arc<Mr>) -> Result {
+    pub fn deregister(&self, ctx: &ProcessCtx, mr: &Arc<Mr>) -> Result<bool> {
         let mut guard = mr.hw.lock();
         let Some(hw) = (*guard).as_mut() else {
             mr.collect();
-            return Ok(());
+            return Ok(false);
         };
         if !core::ptr::eq(mr.verbs, self.verbs.cast()) {
             // Of another connection, whose queue the invalidation would have to go to.
             return Err(EINVAL);
         }
-        if hw.live && !mr.invalidated.load(Acquire) {
+        let local = hw.live && !mr.invalidated.load(Acquire);
+        if local {
             self.local_invalidate(ctx, mr, hw)?;
         }
         hw.live = false;
@@ -524,7 +529,7 @@ impl<O: Owner> MrPool<O> {
         }
         drop(guard);
         self.put(mr.clone());
-        Ok(())
+        Ok(local)
     }
 
     fn local_invalidate(&self, ctx: &ProcessCtx, mr: &Mr, hw: &mut Hardware) -> Result {

@@ -105,6 +105,15 @@ pub struct Batch<O: Owner> {
     /// Send-queue entries taken, to be given back to the budget.
     entries: Atomic<u32>,
     mrs: Atomic<u32>,
+    /// Keys that had to be invalidated apart.
+    invalidated: Atomic<u32>,
+}
+
+impl<O: Owner> Batch<O> {
+    /// How many regions were registered for it, and how many of their keys were invalidated by work requests of their own.
+    pub fn keys(&self) -> (u32, u32) {
+        (self.mrs.load(Relaxed), self.invalidated.load(Relaxed))
+    }
 }
 
 // SAFETY: The cells are written only by the caller that builds the batch (state BUILDING) and by the one that releases it (after DONE, FAILED or quiesce).
@@ -251,6 +260,7 @@ impl<O: Owner> RwEngine<O> {
                 inv: UnsafeCell::new(KVec::new()),
                 entries: Atomic::new(0),
                 mrs: Atomic::new(0),
+                invalidated: Atomic::new(0),
             }),
             GFP_KERNEL,
         )?;
@@ -530,6 +540,7 @@ impl<O: Owner> RwEngine<O> {
         if count == 0 {
             return Ok(());
         }
+        batch.invalidated.store(count as u32, Relaxed);
         // SAFETY: In bounds.
         let tail = unsafe { base.add(count - 1) };
         // SAFETY: As above.

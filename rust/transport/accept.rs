@@ -6,13 +6,14 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    cause::{Cause, Refusal},
     connect::legacy_depths,
-    limits,
+    devices, limits,
     listen::Listener,
     negotiate::FIRST_RECV,
     params::Params,
     socket::{Role, Socket},
-    stats::count,
+    stats,
 };
 use kernel::{
     prelude::*,
@@ -42,6 +43,9 @@ pub(super) const SEND_SLOTS: u16 = 64;
 const RW_ENTRIES: u32 = smbdirect_rdma::verbs::MAX_RW_ENTRIES;
 /// MRs for RDMA reads on iWARP, which cannot do without.
 const RW_MRS: u32 = 16;
+
+/// What a peer is told of that finds too many others in the handshake.
+const CROWDED: &str = "too many connections are in the handshake";
 
 /// Where the peer's view of depths is in a CM event (contract §5): what it serves, and what it will have outstanding.
 pub(super) fn negotiate_depths(params: &mut Params, peer_serves: u8, peer_issues: u8) {
@@ -86,28 +90,35 @@ impl Socket {
     pub(super) fn arrival(this: ArcBorrow<'_, Self>, request: ConnectRequest<'_>) {
         let ctx = ProcessCtx::enter();
         let peer = request.peer_addr();
-        let refuse = |why: &str| {
-            count(&this.stats.connections_refused);
+        let explain = |text: &str| {
             this.log_about(
                 peer.as_ref(),
                 Level::Err,
                 class::INCOMING,
-                format_args!("connection request refused: {why}"),
+                format_args!("connection request refused: {text}"),
             );
         };
         let (Some(listener), Some(device)) = (this.listener.as_ref(), request.device()) else {
             return;
         };
+        let id = device.id();
+        let refuse = |why: Refusal, text: &str| {
+            stats::refused(devices::find(id).as_ref(), why);
+            explain(text);
+        };
         let source = peer.as_ref().map(SockAddr::source);
         if listener.is_full(source) {
-            return refuse("too many connections are in the handshake");
+            return refuse(Refusal::HalfOpen, CROWDED);
         }
-        if let Some(why) = limits::exceeded(source) {
-            return refuse(why);
+        if let Some((why, text)) = limits::exceeded(source) {
+            return refuse(why, text);
         }
         let mut params = this.params.get();
         if Self::check_device(&params, device, request.port()).is_err() {
-            return refuse("the device cannot do what the port asks for");
+            return refuse(
+                Refusal::Device,
+                "the device cannot do what the port asks for",
+            );
         }
         let (initiator, responder) = request.event().depths();
         let (mut peer_serves, mut peer_issues) = (initiator, responder);
@@ -128,9 +139,10 @@ impl Socket {
 
         let config = *this.config.lock();
         let Ok(child) = Self::allocate(&ctx, Role::Server, config) else {
-            return refuse("out of memory");
+            return refuse(Refusal::Memory, "out of memory");
         };
         child.params.set(&params);
+        child.use_device(device);
         child.listener.populate(listener.clone());
         if let Some(addr) = peer {
             child.peer.populate(addr);
@@ -144,9 +156,11 @@ impl Socket {
             .open(Endpoint::new(request.adopt(child.clone())));
         if let Err(error) = listener.enter(&child) {
             if error == EBUSY {
-                refuse("too many connections are in the handshake");
+                explain(CROWDED);
+                Self::fail_for(child.as_arc_borrow(), error, Cause::Crowded);
+            } else {
+                Self::fail(child.as_arc_borrow(), error);
             }
-            Self::fail(child.as_arc_borrow(), error);
             return;
         }
         Self::begin_accept(child.as_arc_borrow(), &ctx, sizes, answer.is_some());
@@ -184,7 +198,12 @@ impl Socket {
                 class::INCOMING,
                 format_args!("accepting a connection failed (errno {})", error.to_errno()),
             );
-            Self::fail(child, error);
+            let cause = match Cause::of(error) {
+                // The queues are too short, or the adapter has no more of them.
+                Cause::Other => Cause::Device,
+                cause => cause,
+            };
+            Self::fail_for(child, error, cause);
         }
     }
 

@@ -5,6 +5,7 @@
 
 use super::{
     accept::{negotiate_depths, queue_sizes},
+    cause::Cause,
     negotiate::FIRST_RECV,
     socket::{Role, Socket},
 };
@@ -75,6 +76,13 @@ impl Socket {
         endpoint
             .cm()
             .resolve_addr(dst, params.resolve_addr_timeout_msec)
+            .inspect_err(|error| {
+                let cause = match Cause::of(*error) {
+                    Cause::Other => Cause::Unreachable,
+                    cause => cause,
+                };
+                this.book_end(this.status.status(), cause);
+            })
     }
 
     /// Waits until connected, at most the negotiate timeout (contract §2.12). Returns the first error otherwise. Sleeps, interruptibly.
@@ -87,7 +95,7 @@ impl Socket {
             });
         match outcome {
             Outcome::Ready(()) => {}
-            Outcome::TimedOut => Self::fail(this, ETIMEDOUT),
+            Outcome::TimedOut => Self::fail_for(this, ETIMEDOUT, Cause::HandshakeTimeout),
             Outcome::Interrupted => Self::fail(this, ERESTARTSYS),
         }
         if this.status.is_connected() {
@@ -111,6 +119,7 @@ impl Socket {
         let ctx = ProcessCtx::enter();
         let endpoint = this.enter()?;
         let device = endpoint.cm().device().ok_or(ENODEV)?;
+        this.use_device(device);
         let port = endpoint.cm().port();
         let mut params = this.params.get();
         Self::check_device(&params, device, port).inspect_err(|_| {

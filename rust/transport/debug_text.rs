@@ -43,8 +43,8 @@ impl fmt::Display for DebugText<'_> {
             .and_then(|e| e.cm().device())
             .is_some_and(|d| d.supports_sg_gaps());
         let (taken, returned) = (
-            s.recv_buffers_taken.load(Relaxed),
-            s.recv_buffers_returned.load(Relaxed),
+            s.receive.recv_buffers_taken.load(Relaxed),
+            s.reader.recv_buffers_returned.load(Relaxed),
         );
         write!(
             f,
@@ -74,7 +74,7 @@ impl fmt::Display for DebugText<'_> {
             "\nDebug count_get_receive_buffer: {} count_put_receive_buffer: {} count_send_empty: {}",
             taken,
             returned,
-            s.empty_sent.load(Relaxed)
+            s.send.empty_sent.load(Relaxed)
         )?;
         write!(
             f,

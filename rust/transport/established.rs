@@ -4,9 +4,11 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    cause::Cause,
+    send::asks,
     socket::{Role, Socket},
     state::Established,
-    stats::{count, count_n},
+    stats::{own, Breach},
 };
 use kernel::{prelude::*, sync::ArcBorrow};
 use smbdirect_core::{link::SendState, recv_queue::Segment, time::Millis};
@@ -23,6 +25,16 @@ use smbdirect_rdma::{
 
 /// Most empty messages sent in a row: a probe, an answer, and two that became due meanwhile.
 const EMPTIES: usize = 4;
+
+/// Work of a connection that is under way.
+pub(crate) struct Outstanding {
+    /// Send slots that the hardware has, or that are being filled.
+    pub(crate) sends: u16,
+    /// Batches of RDMA reads and writes.
+    pub(crate) transfers: usize,
+    /// Regions that are registered.
+    pub(crate) registrations: usize,
+}
 
 impl Socket {
     /// Runs `f` on the established state, if there is one. Takes the state lock; `f` must not sleep, post or wake.
@@ -45,6 +57,20 @@ impl Socket {
                 est.queue.segments(),
             )
         })
+    }
+
+    /// What the hardware has now, and the peer may reach. Any context.
+    pub(crate) fn outstanding(&self) -> Outstanding {
+        let endpoint = self.endpoint.enter();
+        let endpoint = endpoint.as_ref();
+        Outstanding {
+            sends: endpoint.and_then(|e| e.send()).map_or(0, |r| r.in_flight()),
+            transfers: endpoint.and_then(|e| e.rw()).map_or(0, |rw| rw.live()),
+            registrations: endpoint.and_then(|e| e.mrs()).map_or(0, |mrs| {
+                let (all, free) = mrs.counts();
+                all.saturating_sub(free)
+            }),
+        }
     }
 
     /// Bytes of memory that the socket holds. Any context.
@@ -73,6 +99,7 @@ impl Socket {
             }
         }
         let now = Millis(now_ms());
+        let counters = &this.stats.receive;
         let (mut wake_reader, mut repost) = (false, None);
         let (wake_senders, empty, grow, dry);
         {
@@ -92,7 +119,8 @@ impl Socket {
                         class::RDMA_RECV,
                         format_args!("message refused: {why}"),
                     );
-                    Self::fail(this, ECONNABORTED);
+                    this.count_protocol_error(&why);
+                    Self::fail_for(this, ECONNABORTED, Cause::Protocol);
                     return;
                 }
             };
@@ -116,10 +144,16 @@ impl Socket {
                         est.want = None;
                         wake_reader = true;
                     }
-                    count_n(&this.stats.inline_received_bytes, u64::from(payload.len));
-                    count(&this.stats.recv_buffers_taken);
+                    own(&counters.inline_received_bytes, u64::from(payload.len));
+                    own(&counters.recv_buffers_taken, 1);
                 }
-                None => repost = Some(received.slot),
+                None => {
+                    own(&counters.empty_received, 1);
+                    repost = Some(received.slot);
+                }
+            }
+            if what.reply_requested {
+                own(&counters.keepalives_received, 1);
             }
             wake_senders = (what.wake_senders || est.link.send_credits() <= 1) && est.senders_wait;
             est.grow |= est.link.granted() == 0
@@ -131,12 +165,12 @@ impl Socket {
             dry = est.link.granted() == 0 && est.link.recv_wanted() > 0;
             empty = dry || repost.is_some() || (!est.token && est.link.empty_due());
         }
-        count(&this.stats.messages_received);
+        own(&counters.messages_received, 1);
         if dry || repost.is_some() {
             Self::post_receives(&this, &endpoint, &mut repost.into_iter());
         }
         if wake_reader {
-            count(&this.stats.reader_wakes);
+            own(&counters.reader_wakes, 1);
             this.readers.wake_all();
         }
         if wake_senders {
@@ -157,7 +191,7 @@ impl Socket {
                 .mrs()
                 .is_some_and(|mrs| mrs.remote_invalidated(key))
         {
-            count(&this.stats.remote_invalidations);
+            own(&this.stats.receive.remote_invalidations, 1);
             return true;
         }
         this.log(
@@ -165,7 +199,8 @@ impl Socket {
             class::RDMA_MR,
             format_args!("peer invalidated key {key:#x}, which is not registered for it"),
         );
-        Self::fail(this, ECONNABORTED);
+        this.count_breach(Breach::Invalidation);
+        Self::fail_for(this, ECONNABORTED, Cause::Protocol);
         false
     }
 
@@ -273,9 +308,11 @@ impl Socket {
             let mut chain = Chain::new(ring);
             chain.push(slot, header.len(), None);
             let posted = chain.post(false);
-            count(&this.stats.empty_sent);
-            count(&this.stats.messages_sent);
-            count(&this.stats.send_posts);
+            let counters = &this.stats.send;
+            own(&counters.empty_sent, 1);
+            own(&counters.messages_sent, 1);
+            own(&counters.send_posts, 1);
+            own(&counters.keepalives_sent, u64::from(asks(&header)));
             let waiting = this.with_link(|est| {
                 est.token = false;
                 core::mem::take(&mut est.senders_wait)
@@ -284,7 +321,7 @@ impl Socket {
                 this.events.wake_all();
             }
             if posted.is_err() {
-                Self::fail(this, ECONNABORTED);
+                Self::fail_for(this, ECONNABORTED, Cause::Adapter);
                 return;
             }
         }

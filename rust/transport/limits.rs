@@ -5,7 +5,10 @@
 //! Those that are not accepted yet have narrower limits of their own: `listen`.
 #![forbid(unsafe_code)]
 
-use super::socket::{Role, Socket};
+use super::{
+    cause::Refusal,
+    socket::{Role, Socket},
+};
 use smbdirect_rdma::addr::Host;
 
 /// The limits, as they were given when the module was loaded; 0 = none.
@@ -23,7 +26,7 @@ fn reached(count: usize, limit: usize) -> bool {
 
 /// Why one more connection from `source` may not come, if it may not. Listening sockets that ask at the same time are not told of each other's newcomer, so
 /// there may be as many more as there are of these. A connection counts until everything it had is freed. Sleeps.
-pub(super) fn exceeded(source: Option<Host>) -> Option<&'static str> {
+pub(super) fn exceeded(source: Option<Host>) -> Option<(Refusal, &'static str)> {
     let (max, max_from_host) = limits();
     let (mut all, mut from_host) = (0, 0);
     let server = |socket: &&Socket| socket.role() == Role::Server;
@@ -32,9 +35,15 @@ pub(super) fn exceeded(source: Option<Host>) -> Option<&'static str> {
         from_host += usize::from(source.is_some() && socket.peer_host() == source);
     }
     if reached(from_host, max_from_host) {
-        Some("too many connections from this address (max_connections_per_address)")
+        Some((
+            Refusal::PerAddress,
+            "too many connections from this address (max_connections_per_address)",
+        ))
     } else if reached(all, max) {
-        Some("too many connections (max_connections)")
+        Some((
+            Refusal::Connections,
+            "too many connections (max_connections)",
+        ))
     } else {
         None
     }

@@ -3,7 +3,10 @@
 //! Listening, and the limits on connections that are not accepted yet.
 #![forbid(unsafe_code)]
 
-use super::socket::{Role, Socket};
+use super::{
+    cause::Cause,
+    socket::{Role, Socket},
+};
 use kernel::{
     new_spinlock,
     prelude::*,
@@ -180,7 +183,7 @@ impl Listener {
                 class::INCOMING,
                 format_args!("half-open connection dropped for a newer one"),
             );
-            Socket::fail(victim.as_arc_borrow(), ECONNABORTED);
+            Socket::fail_for(victim.as_arc_borrow(), ECONNABORTED, Cause::Crowded);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    cause::Cause,
     socket::Socket,
     stats::{count, count_n},
 };
@@ -41,10 +42,14 @@ impl MrIo {
                 .unwrap_or(Err(ENOTCONN)),
             Err(error) => Err(error),
         };
-        if done.is_err() {
-            // The key could not be invalidated, so it dies with the queue pair. No permit is held here.
-            Socket::fail(self.socket.as_arc_borrow(), ECONNABORTED);
-            self.mr.wait_gone(ctx);
+        match done {
+            Ok(false) => {}
+            Ok(true) => count(&self.socket.stats.request.local_invalidations),
+            Err(_) => {
+                // The key could not be invalidated, so it dies with the queue pair. No permit is held here.
+                Socket::fail_for(self.socket.as_arc_borrow(), ECONNABORTED, Cause::Adapter);
+                self.mr.wait_gone(ctx);
+            }
         }
     }
 }
@@ -52,15 +57,22 @@ impl MrIo {
 impl Socket {
     /// Books a registration that the ABI layer has made.
     pub(crate) fn registered(&self, bytes: u64, copied: bool) {
-        count(&self.stats.registrations);
+        let counters = &self.stats.request;
+        count(&counters.fast_registrations);
         if copied {
-            count(&self.stats.copied_registrations);
+            count(&counters.copied_registrations);
         }
-        count_n(&self.stats.registered_bytes, bytes);
+        count_n(&counters.registered_bytes, bytes);
+    }
+
+    /// Books a registration that waits for a region.
+    pub(crate) fn waits_for_region(&self) {
+        count(&self.stats.request.registration_stalls);
     }
 
     /// Explains why there is no registration; a failure of the hardware ends the connection.
     pub(crate) fn register_failed(this: ArcBorrow<'_, Self>, why: RegisterError) {
+        count(&this.stats.request.registration_failures);
         match why {
             RegisterError::TooManyPages(pages) => this.log(
                 Level::Err,
@@ -80,7 +92,7 @@ impl Socket {
                     class::RDMA_MR,
                     format_args!("registering memory failed (errno {})", error.to_errno()),
                 );
-                Self::fail(this, ECONNABORTED);
+                Self::fail_for(this, ECONNABORTED, Cause::Adapter);
             }
         }
     }

@@ -5,8 +5,10 @@
 
 use super::{
     accept::{max_mrs, SEND_SLOTS},
+    cause::Cause,
     socket::{work_id, Role, Socket},
     state::{Established, NegotiateMessage, Segments, NEGOTIATE_MAX},
+    stats::Breach,
     WORK,
 };
 use kernel::{
@@ -15,7 +17,6 @@ use kernel::{
     workqueue::WorkItem,
 };
 use smbdirect_core::{
-    error::ProtocolError,
     lifecycle::{Event, Status},
     link::Link,
     negotiate::{
@@ -79,7 +80,8 @@ impl Socket {
                 class::NEGOTIATE,
                 format_args!("a second message before the negotiation ended"),
             );
-            Self::fail(this, ECONNABORTED);
+            this.count_breach(Breach::SecondNegotiate);
+            Self::fail_for(this, ECONNABORTED, Cause::Protocol);
         } else {
             Self::kick(this);
         }
@@ -179,6 +181,8 @@ impl Socket {
                 Self::send_raw(endpoint, &response)?;
                 // Give the answer time to leave: the teardown that follows would flush it.
                 Self::linger(endpoint);
+                this.count_breach(Breach::NoCommonVersion);
+                Self::fail_for(this, EOPNOTSUPP, Cause::Protocol);
                 return Err(EOPNOTSUPP);
             }
             Err(why) => {
@@ -187,6 +191,8 @@ impl Socket {
                     class::NEGOTIATE,
                     format_args!("negotiate request: {why}"),
                 );
+                this.count_protocol_error(&why);
+                Self::fail_for(this, ECONNABORTED, Cause::Protocol);
                 return Err(ECONNABORTED);
             }
         };
@@ -234,8 +240,9 @@ impl Socket {
             response
         };
         this.status.advance(Event::Negotiated)?;
+        Self::book_established(this);
         if let Err(error) = Self::send_raw(&endpoint, &response) {
-            Self::fail(this, error);
+            Self::fail_for(this, error, Cause::Adapter);
         }
         Ok(())
     }
@@ -260,12 +267,14 @@ impl Socket {
                 class::NEGOTIATE,
                 format_args!("negotiate response: {why}"),
             );
-            match why {
-                ProtocolError::Refused { .. } | ProtocolError::ResponseVersion { .. } => {
-                    ECONNREFUSED
-                }
-                _ => ECONNABORTED,
-            }
+            let (error, cause) = if why.is_refusal() {
+                (ECONNREFUSED, Cause::Refused)
+            } else {
+                (ECONNABORTED, Cause::Protocol)
+            };
+            this.count_protocol_error(&why);
+            Self::fail_for(this, error, cause);
+            error
         })?;
         params.max_send_size = negotiated.max_send_size();
         params.max_recv_size = negotiated.max_recv_size();
@@ -280,6 +289,8 @@ impl Socket {
                     params.max_read_write_size
                 ),
             );
+            this.count_breach(Breach::ReadWriteSize);
+            Self::fail_for(this, ECONNABORTED, Cause::Protocol);
             return Err(ECONNABORTED);
         }
         params.max_frmr_depth = params.max_read_write_size / page;
@@ -288,6 +299,7 @@ impl Socket {
         Self::establish(this, ctx, endpoint, &negotiated)?;
         this.set_deadline(0);
         this.status.advance(Event::Negotiated)?;
+        Self::book_established(this);
         this.events.wake_all();
         Ok(())
     }

@@ -6,7 +6,7 @@
 use super::{
     socket::{Role, Socket},
     state::Want,
-    stats::count,
+    stats::own,
 };
 use kernel::{iov::IovIterDest, prelude::*, sync::ArcBorrow};
 use smbdirect_core::recv_queue::Piece;
@@ -124,7 +124,7 @@ impl Socket {
                 slot.park();
                 return None;
             }
-            count(&this.stats.recv_buffers_returned);
+            own(&this.stats.reader.recv_buffers_returned, 1);
             Some(slot)
         });
         // Nothing to post, grant or answer while the reader is in the middle of a message's only fragment.

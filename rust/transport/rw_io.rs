@@ -6,7 +6,7 @@
 use super::{
     send::allowed_ms,
     socket::Socket,
-    stats::{count, count_n},
+    stats::{count, count_n, Breach},
 };
 use kernel::{
     prelude::*,
@@ -64,6 +64,8 @@ impl Socket {
                 class::RDMA_RW,
                 format_args!("buffer descriptors refused: {why}"),
             );
+            this.count_breach(Breach::Descriptors);
+            count(&this.stats.request.rdma_failures);
             EINVAL
         })?;
         let transfers = slices.map(|slice| Transfer {
@@ -72,15 +74,20 @@ impl Socket {
             remote: slice.remote,
             rkey: slice.rkey,
         });
-        count(&this.stats.rdma_transfers);
+        let counters = &this.stats.request;
+        count(&counters.rdma_transfers);
         let result = Self::run_transfers(this, ctx, rw, local, direction, transfers);
+        if result.is_err() {
+            count(&counters.rdma_failures);
+        }
         match result {
             Ok(()) => {
-                let counter = match direction {
-                    Direction::FromDevice => &this.stats.rdma_read_bytes,
-                    Direction::ToDevice => &this.stats.rdma_write_bytes,
+                let (requests, bytes) = match direction {
+                    Direction::FromDevice => (&counters.rdma_reads, &counters.rdma_read_bytes),
+                    Direction::ToDevice => (&counters.rdma_writes, &counters.rdma_write_bytes),
                 };
-                count_n(counter, u64::from(len));
+                count(requests);
+                count_n(bytes, u64::from(len));
                 Ok(())
             }
             Err(error) if this.status.first_error().is_none() => Err(error),
@@ -106,28 +113,34 @@ impl Socket {
         transfers: impl Iterator<Item = Transfer>,
     ) -> Result {
         let alive = || this.status.is_connected();
+        let counters = &this.stats.request;
         let mut transfers = transfers.peekable();
         let mut flying: [Option<Arc<Batch<Socket>>>; IN_FLIGHT] = [const { None }; IN_FLIGHT];
-        let (mut oldest, mut count) = (0, 0);
+        let (mut oldest, mut flights) = (0, 0);
         let mut until = now_ms()
             .saturating_add(PATIENCE_MS)
             .saturating_add(allowed_ms(local.len() as u64));
         let mut result: Result = Ok(());
         loop {
             let more = result.is_ok() && transfers.peek().is_some();
-            let mut reap = !more || count == IN_FLIGHT;
+            let mut reap = !more || flights == IN_FLIGHT;
             if more && !reap {
                 match rw.start(ctx, local, direction, &mut transfers) {
                     Ok(Some(batch)) => {
-                        if let Some(place) = flying.get_mut((oldest + count) % IN_FLIGHT) {
+                        let (registered, _) = batch.keys();
+                        if registered != 0 {
+                            count_n(&counters.fast_registrations, u64::from(registered));
+                        }
+                        if let Some(place) = flying.get_mut((oldest + flights) % IN_FLIGHT) {
                             *place = Some(batch);
                         }
-                        count += 1;
+                        flights += 1;
                     }
-                    Ok(None) if count > 0 => reap = true,
+                    Ok(None) if flights > 0 => reap = true,
                     Ok(None) => {
                         // Others have the budget, and deadlines of their own.
                         let since = now_ms();
+                        count(&counters.rdma_stalls);
                         result = rw.wait_budget(ctx, alive);
                         until = until.saturating_add(now_ms().saturating_sub(since));
                     }
@@ -142,10 +155,15 @@ impl Socket {
                     break;
                 };
                 oldest = (oldest + 1) % IN_FLIGHT;
-                count -= 1;
-                result = result.and(rw.finish(ctx, &batch, until, &alive));
+                flights -= 1;
+                let finished = rw.finish(ctx, &batch, until, &alive);
+                let (_, invalidated) = batch.keys();
+                if invalidated != 0 {
+                    count_n(&counters.local_invalidations, u64::from(invalidated));
+                }
+                result = result.and(finished);
             }
-            if !more && count == 0 {
+            if !more && flights == 0 {
                 break;
             }
         }

@@ -7,11 +7,16 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    cause::Cause,
     socket::{Role, Socket},
-    stats::{count, count_n},
+    stats::own,
 };
 use kernel::{iov::IovIterSource, prelude::*, sync::ArcBorrow};
-use smbdirect_core::{link::SendState, time::Millis, wire::data::HEADER_LEN};
+use smbdirect_core::{
+    link::SendState,
+    time::Millis,
+    wire::data::{Header, HEADER_LEN, RESPONSE_REQUESTED},
+};
 use smbdirect_kext::{
     ctx::ProcessCtx,
     log::{class, Level},
@@ -37,6 +42,11 @@ const MIN_EARNED: u64 = 1024;
 /// Milliseconds that `bytes` may take at [`MIN_RATE`].
 pub(super) fn allowed_ms(bytes: u64) -> u64 {
     bytes.saturating_mul(1000) / MIN_RATE
+}
+
+/// Whether a message asks the peer for an answer.
+pub(super) fn asks(header: &[u8]) -> bool {
+    Header::parse(header).is_some_and(|h| h.flags & RESPONSE_REQUESTED != 0)
 }
 
 /// A message under way. Plain data, so that C can keep it in its own memory between calls; the sender it belongs to holds the socket's message
@@ -164,7 +174,7 @@ impl Socket {
         if !chain.is_empty() {
             Self::post(this, &mut chain)?;
         }
-        count_n(&this.stats.inline_sent_bytes, taken as u64);
+        own(&this.stats.send.inline_sent_bytes, taken as u64);
         if out.left == 0 {
             // The message is complete; the next one of the batch begins anew.
             out.begun = false;
@@ -186,7 +196,7 @@ impl Socket {
                 drop(endpoint.send().and_then(|ring| ring.unpark(index)));
             }
             if out.begun && out.left > 0 {
-                Self::fail(this, ECONNABORTED);
+                Self::fail_for(this, ECONNABORTED, Cause::Interrupted);
             }
             Self::drop_token(this, out);
         }
@@ -229,7 +239,8 @@ impl Socket {
             .ok_or(EINVAL)?
             .copy_from_slice(&header);
         chain.push(slot, header.len(), None);
-        count(&this.stats.empty_sent);
+        own(&this.stats.send.empty_sent, 1);
+        own(&this.stats.send.keepalives_sent, u64::from(asks(&header)));
         Self::post(this, &mut chain)
     }
 
@@ -264,7 +275,7 @@ impl Socket {
                     if !chain.is_empty() {
                         Self::post(this, chain)?;
                     }
-                    count(&this.stats.credit_stalls);
+                    own(&this.stats.send.credit_stalls, 1);
                     Self::wait_for(this, ctx, out, Need::Credit, pace)?;
                 }
                 Err(SendState::Refused | SendState::Ready) => return Err(EINVAL),
@@ -279,6 +290,12 @@ impl Socket {
         } else {
             out.invalidate.take()
         };
+        let counters = &this.stats.send;
+        own(
+            &counters.invalidations_sent,
+            u64::from(invalidate.is_some()),
+        );
+        own(&counters.keepalives_sent, u64::from(asks(&header)));
         out.begun = true;
         if chain.is_full() {
             Self::post(this, chain)?;
@@ -288,15 +305,15 @@ impl Socket {
     }
 
     fn post(this: ArcBorrow<'_, Self>, chain: &mut Chain<'_, Socket>) -> Result {
-        count_n(&this.stats.messages_sent, chain.len() as u64);
-        count(&this.stats.send_posts);
+        own(&this.stats.send.messages_sent, chain.len() as u64);
+        own(&this.stats.send.send_posts, 1);
         chain.post(false).inspect_err(|error| {
             this.log(
                 Level::Err,
                 class::RDMA_SEND,
                 format_args!("posting sends failed (errno {})", error.to_errno()),
             );
-            Self::fail(this, ECONNABORTED);
+            Self::fail_for(this, ECONNABORTED, Cause::Adapter);
         })
     }
 
@@ -357,7 +374,7 @@ impl Socket {
             if let Some(slot) = ring.alloc(true) {
                 return Ok(slot);
             }
-            count(&this.stats.slot_stalls);
+            own(&this.stats.send.slot_stalls, 1);
             Self::wait_for(this, ctx, out, Need::Slot, pace)?;
         }
     }
@@ -439,7 +456,7 @@ impl Socket {
                     class::RDMA_SEND,
                     format_args!("the peer takes messages too slowly"),
                 );
-                Self::fail(this, ETIMEDOUT);
+                Self::fail_for(this, ETIMEDOUT, Cause::SendTimeout);
                 Err(ETIMEDOUT)
             }
             Outcome::Ready(Ok(token)) => {
@@ -461,7 +478,7 @@ impl Socket {
                     class::RDMA_SEND,
                     format_args!("gave up waiting for {what}"),
                 );
-                Self::fail(this, ETIMEDOUT);
+                Self::fail_for(this, ETIMEDOUT, Cause::SendTimeout);
                 Err(ETIMEDOUT)
             }
         }

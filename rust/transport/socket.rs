@@ -4,19 +4,21 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    cause::Cause,
+    devices::DeviceStats,
     listen::Listener,
     params::{Params, ParamsCell, FLAG_ONLY_IB, FLAG_ONLY_IW},
     state::State,
-    stats::SocketStats,
+    stats::{Breach, SocketStats},
     status::StatusWord,
-    CLEANUP,
+    ADMIN, CLEANUP,
 };
 use core::fmt;
 use kernel::{
     new_spinlock_irq,
     prelude::*,
     sync::{
-        atomic::{Atomic, AtomicFlag, Relaxed, Release},
+        atomic::{Atomic, AtomicFlag, Full, Relaxed, Release},
         Arc, ArcBorrow, SetOnce, SpinLockIrq,
     },
     workqueue::{
@@ -63,6 +65,8 @@ pub(crate) mod work_id {
     pub(crate) const REAP: u64 = 3;
     /// Timers.
     pub(crate) const TICK: u64 = 4;
+    /// Shows the connection to administrators, or takes it away from them.
+    pub(crate) const SHOW: u64 = 5;
 }
 
 /// Configuration, written before use.
@@ -75,6 +79,8 @@ pub(crate) struct Config {
 #[pin_data]
 pub(crate) struct Socket {
     pub(crate) status: StatusWord,
+    /// Its number in files and traces; none is used twice.
+    pub(crate) id: u64,
     pub(crate) params: ParamsCell,
     role: Atomic<i32>,
     /// Final depth of outstanding RDMA reads that we issue; 0 until known.
@@ -99,6 +105,12 @@ pub(crate) struct Socket {
     /// The CM says that the connection has ended, on both sides.
     pub(super) cm_ended: AtomicFlag,
     pub(crate) born: u64,
+    /// The device that it is on, once known.
+    pub(crate) device: SetOnce<Arc<DeviceStats>>,
+    /// Its end was counted.
+    pub(super) counted: AtomicFlag,
+    /// Administrators were, or are about to be, shown it.
+    pub(super) shown: AtomicFlag,
     pub(crate) stats: SocketStats,
     #[pin]
     main: Work<Socket, { work_id::MAIN }>,
@@ -108,12 +120,18 @@ pub(crate) struct Socket {
     reap: Work<Socket, { work_id::REAP }>,
     #[pin]
     tick: DelayedWork<Socket, { work_id::TICK }>,
+    #[pin]
+    show: Work<Socket, { work_id::SHOW }>,
 }
+
+/// The number of the next socket.
+static NEXT_ID: Atomic<u64> = Atomic::new(1);
 
 impl_has_work! {
     impl HasWork<Self, { work_id::MAIN }> for Socket { self.main }
     impl HasWork<Self, { work_id::CLEANUP }> for Socket { self.cleanup }
     impl HasWork<Self, { work_id::REAP }> for Socket { self.reap }
+    impl HasWork<Self, { work_id::SHOW }> for Socket { self.show }
 }
 
 impl_has_delayed_work! {
@@ -126,6 +144,7 @@ impl Socket {
         let this = Arc::pin_init(
             pin_init!(Self {
                 status: StatusWord::new(),
+                id: NEXT_ID.fetch_add(1, Relaxed),
                 params: ParamsCell::new(),
                 role: Atomic::new(role as i32),
                 read_depth: Atomic::new(0),
@@ -139,11 +158,15 @@ impl Socket {
                 torn_down: AtomicFlag::new(false),
                 cm_ended: AtomicFlag::new(false),
                 born: now_ms(),
+                device: SetOnce::new(),
+                counted: AtomicFlag::new(false),
+                shown: AtomicFlag::new(false),
                 stats: SocketStats::new(),
                 main <- new_work!("smbdirect::Socket::main"),
                 cleanup <- new_work!("smbdirect::Socket::cleanup"),
                 reap <- new_work!("smbdirect::Socket::reap"),
                 tick <- new_delayed_work!("smbdirect::Socket::tick"),
+                show <- new_work!("smbdirect::Socket::show"),
             }),
             GFP_KERNEL,
         )?;
@@ -286,11 +309,17 @@ impl Socket {
         }
     }
 
-    /// Records a failure: the first one counts. Wakes everybody and starts teardown. Any context.
+    /// Records a failure of which nothing more is known than the error. See [`fail_for`](Self::fail_for).
     pub(crate) fn fail(this: ArcBorrow<'_, Self>, error: Error) {
-        let Some(before) = this.status.fail(error) else {
+        Self::fail_for(this, error, Cause::of(error));
+    }
+
+    /// Records a failure: the first one counts. Wakes everybody and starts teardown. Any context.
+    pub(crate) fn fail_for(this: ArcBorrow<'_, Self>, error: Error, cause: Cause) {
+        let Some(before) = this.status.fail(error, cause) else {
             return;
         };
+        this.book_end(before, cause);
         this.readers.wake_all();
         this.events.wake_all();
         if let Some(endpoint) = this.endpoint.enter() {
@@ -307,6 +336,22 @@ impl Socket {
             }
         }
         CLEANUP.enqueue::<_, { work_id::CLEANUP }>(this.into());
+    }
+
+    /// Counts the end of a connection, or of an attempt to make one.
+    pub(super) fn book_end(&self, before: Status, cause: Cause) {
+        let attempted = !matches!(before, Status::Created | Status::Listening)
+            && matches!(self.role(), Role::Server | Role::Client);
+        if attempted && !self.counted.xchg(true, Full) {
+            self.count_end(before == Status::Connected, cause);
+        }
+    }
+
+    /// Counts the connection as established, and has it shown to administrators. Process context.
+    pub(super) fn book_established(this: ArcBorrow<'_, Self>) {
+        this.count_established(this.role() == Role::Client);
+        this.shown.store(true, Release);
+        ADMIN.enqueue::<_, { work_id::SHOW }>(this.into());
     }
 
     /// Ends the connection, or stops listening. Idempotent, never sleeps, any context.
@@ -329,9 +374,23 @@ fn event_error(event: &Event<'_>, established: bool) -> Error {
     }
 }
 
+/// What an event says of the cause of an end.
+fn event_cause(kind: EventKind, established: bool, error: Error) -> Cause {
+    match kind {
+        EventKind::Rejected => Cause::Refused,
+        EventKind::DeviceRemoval => Cause::Device,
+        EventKind::Disconnected if established => Cause::Peer,
+        _ => match Cause::of(error) {
+            Cause::Other => Cause::Unreachable,
+            cause => cause,
+        },
+    }
+}
+
 impl CmHandler for Socket {
     fn event(this: ArcBorrow<'_, Self>, event: &Event<'_>) {
         let _noio = NoioScope::enter();
+        let mut cause = None;
         let result = match event.kind() {
             EventKind::AddrResolved => Self::addr_resolved(this),
             EventKind::RouteResolved => Self::route_resolved(this),
@@ -352,11 +411,12 @@ impl CmHandler for Socket {
                         format_args!("{kind:?} (status {})", event.status()),
                     );
                 }
+                cause = Some(event_cause(kind, established, error));
                 Err(error)
             }
         };
         if let Err(error) = result {
-            Self::fail(this, error);
+            Self::fail_for(this, error, cause.unwrap_or(Cause::of(error)));
         }
         if matches!(
             event.kind(),
@@ -398,15 +458,17 @@ impl Owner for Socket {
             Level::Err
         };
         this.log(level, class::RDMA_EVENT, format_args!("{fault}"));
-        // A flush that nothing else explains: the peer or the CM ended the connection.
-        Self::fail(
-            this,
-            if fault.is_flush() {
-                ECONNRESET
-            } else {
-                ECONNABORTED
-            },
-        );
+        let (error, cause) = match fault {
+            // A flush that nothing else explains: the peer or the CM ended the connection.
+            _ if fault.is_flush() => (ECONNRESET, Cause::Peer),
+            Fault::UnexpectedOpcode(_) => {
+                this.count_breach(Breach::Opcode);
+                (ECONNABORTED, Cause::Protocol)
+            }
+            Fault::Stuck => (ECONNABORTED, Cause::WorkTimeout),
+            _ => (ECONNABORTED, Cause::Adapter),
+        };
+        Self::fail_for(this, error, cause);
     }
 
     fn data_before_established(this: ArcBorrow<'_, Self>) {

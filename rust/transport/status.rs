@@ -3,17 +3,22 @@
 //! Status and first error of a socket, in one atomic word.
 #![forbid(unsafe_code)]
 
+use super::cause::Cause;
 use kernel::{
     prelude::*,
     sync::atomic::{Acquire, Atomic, Full},
 };
 use smbdirect_core::lifecycle::{Event, Status};
 
-/// Status in the low byte, the positive errno of the first failure above it.
+/// Status in the low byte, the positive errno of the first failure in the two above it, its cause in the top one.
 ///
 /// One word, so that "progress" and "failure" cannot cross: whoever comes second sees the first.
 pub(crate) struct StatusWord(Atomic<u32>);
 
+/// Bits of the word that hold the errno.
+const ERRNO: u32 = 0xffff;
+
+/// Error and cause of a word, as they are kept together.
 fn unpack(word: u32) -> (Status, u32) {
     let status = Status::ALL
         .get((word & 0xff) as usize)
@@ -22,8 +27,8 @@ fn unpack(word: u32) -> (Status, u32) {
     (status, word >> 8)
 }
 
-fn pack(status: Status, errno: u32) -> u32 {
-    u32::from(status.number()) | errno << 8
+fn pack(status: Status, failure: u32) -> u32 {
+    u32::from(status.number()) | failure << 8
 }
 
 impl StatusWord {
@@ -39,10 +44,15 @@ impl StatusWord {
 
     /// The first error, if there was a failure.
     pub(crate) fn first_error(&self) -> Option<Error> {
-        match unpack(self.0.load(Acquire)).1 {
+        match unpack(self.0.load(Acquire)).1 & ERRNO {
             0 => None,
             errno => Some(Error::from_errno(-(errno as i32))),
         }
+    }
+
+    /// What caused the first error.
+    pub(crate) fn cause(&self) -> Cause {
+        Cause::from_number(unpack(self.0.load(Acquire)).1 >> 16)
     }
 
     /// Connected and not failed. Any context.
@@ -78,8 +88,8 @@ impl StatusWord {
     }
 
     /// Records a failure. Returns the status before, if this was the first.
-    pub(crate) fn fail(&self, error: Error) -> Option<Status> {
-        let code = error.to_errno().unsigned_abs();
+    pub(crate) fn fail(&self, error: Error, cause: Cause) -> Option<Status> {
+        let code = error.to_errno().unsigned_abs() & ERRNO | (cause as u32) << 16;
         self.update(|status, errno| {
             if errno != 0 {
                 return None;

@@ -4,9 +4,10 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    devices::OBSERVER,
     socket::{work_id, Role, Socket},
-    stats::PAST,
-    CLEANUP,
+    stats::{own, PAST},
+    ADMIN, CLEANUP,
 };
 use kernel::{
     prelude::*,
@@ -16,7 +17,10 @@ use kernel::{
     },
     workqueue::WorkItem,
 };
-use smbdirect_core::{lifecycle::Event, time::Millis};
+use smbdirect_core::{
+    lifecycle::{Event, Status},
+    time::Millis,
+};
 use smbdirect_kext::{
     ctx::{NoioScope, ProcessCtx},
     time::{jiffies, now_ms},
@@ -100,6 +104,9 @@ impl Socket {
         let gone = {
             let mut sockets = crate::SOCKETS.lock();
             PAST.absorb(&this.stats);
+            if let Some(device) = this.device.as_ref() {
+                device.past.absorb(&this.stats);
+            }
             let at = sockets.iter().position(|s| Arc::ptr_eq(s, this));
             let gone = at.and_then(|at| sockets.remove(at).ok());
             // The list is never dropped: without this, the module would leave its memory behind.
@@ -123,10 +130,12 @@ impl Socket {
         }
         let header = self.with_link(|est| {
             if est.token {
-                None
-            } else {
-                est.link.emit_empty(Millis(now_ms())).ok()
+                return None;
             }
+            let header = est.link.emit_empty(Millis(now_ms())).ok()?;
+            // Nobody takes it any more.
+            est.token = true;
+            Some(header)
         });
         if let (Some(Some(header)), Some(mut slot)) = (header, ring.alloc(false)) {
             if let Some(to) = slot.buffer().get_mut(..header.len()) {
@@ -134,6 +143,10 @@ impl Socket {
             }
             let mut chain = Chain::new(ring);
             chain.push(slot, header.len(), None);
+            let counters = &self.stats.send;
+            own(&counters.empty_sent, 1);
+            own(&counters.messages_sent, 1);
+            own(&counters.send_posts, 1);
             if chain.post(true).is_ok() {
                 linger(&endpoint);
                 return;
@@ -158,6 +171,23 @@ impl WorkItem<{ work_id::REAP }> for Socket {
     fn run(this: Arc<Socket>) {
         // C callers that raced with the release only look at the socket inside RCU read sections (and are refused).
         rcu::synchronize_rcu();
-        drop(this);
+        if this.shown.load(Acquire) {
+            ADMIN.enqueue::<_, { work_id::SHOW }>(this);
+        }
+    }
+}
+
+impl WorkItem<{ work_id::SHOW }> for Socket {
+    type Pointer = Arc<Socket>;
+
+    fn run(this: Arc<Socket>) {
+        let Some(observer) = OBSERVER.as_ref() else {
+            return;
+        };
+        if this.status.status() == Status::Destroyed {
+            observer.released(&this);
+        } else {
+            observer.connected(&this);
+        }
     }
 }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    cause::Cause,
     send::{allowed_ms, MESSAGE_GRACE_MS},
     socket::{work_id, Role, Socket},
     state::State,
@@ -49,13 +50,17 @@ impl Socket {
     }
 
     /// What the handshake waits for.
-    fn handshake_phase(&self, state: &State) -> &'static str {
+    fn handshake_phase(&self, state: &State) -> (&'static str, Cause) {
+        let (handshake, backlog) = (Cause::HandshakeTimeout, Cause::BacklogTimeout);
         match self.role() {
-            _ if !state.established => "the connection manager's handshake did not complete",
-            Role::Client => "the server did not answer the negotiate request",
-            _ if !state.message_seen => "the client sent no negotiate request",
-            _ if state.link.is_some() => "nobody accepted the connection",
-            _ => "the backlog is full",
+            _ if !state.established => (
+                "the connection manager's handshake did not complete",
+                handshake,
+            ),
+            Role::Client => ("the server did not answer the negotiate request", handshake),
+            _ if !state.message_seen => ("the client sent no negotiate request", handshake),
+            _ if state.link.is_some() => ("nobody accepted the connection", backlog),
+            _ => ("the backlog is full", backlog),
         }
     }
 
@@ -95,7 +100,7 @@ impl Socket {
                 let end = began + MESSAGE_GRACE_MS + allowed_ms(u64::from(len));
                 // Not if it is our reader that does not read on.
                 if began != 0 && now > end && link.want.is_some() {
-                    dead = Some("the peer does not finish a message");
+                    dead = Some(("the peer does not finish a message", Cause::MessageTimeout));
                 }
                 next = match link.link.on_timer(Millis(now)) {
                     TimerAction::Rearm(at) => at.0,
@@ -104,7 +109,10 @@ impl Socket {
                         rearm.0
                     }
                     TimerAction::Dead => {
-                        dead = Some("the peer did not answer the keepalive");
+                        dead = Some((
+                            "the peer did not answer the keepalive",
+                            Cause::KeepaliveTimeout,
+                        ));
                         now
                     }
                 };
@@ -112,13 +120,13 @@ impl Socket {
                 next = now.saturating_add(HANDSHAKE_STEP_MS);
             }
         }
-        if let Some(why) = dead {
+        if let Some((why, cause)) = dead {
             this.log(
                 Level::Err,
                 class::KEEP_ALIVE,
                 format_args!("timed out: {why}"),
             );
-            Self::fail(this, ETIMEDOUT);
+            Self::fail_for(this, ETIMEDOUT, cause);
             return;
         }
         if probe {

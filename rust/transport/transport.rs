@@ -23,8 +23,10 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod accept;
+pub(crate) mod cause;
 pub(crate) mod connect;
 pub(crate) mod debug_text;
+pub(crate) mod devices;
 pub(crate) mod established;
 pub(crate) mod limits;
 pub(crate) mod listen;
@@ -47,5 +49,7 @@ use smbdirect_kext::work::QueueSlot;
 
 /// Runs negotiation, pool growth and timers of all sockets. Items sleep for memory and, half a second at most, until an error response has left.
 pub(crate) static WORK: QueueSlot = QueueSlot::new();
+/// Shows connections to administrators. Items may wait for memory, and nobody waits for them.
+pub(crate) static ADMIN: QueueSlot = QueueSlot::new();
 /// Runs teardown.
 pub(crate) static CLEANUP: QueueSlot = QueueSlot::new();

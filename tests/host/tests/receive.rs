@@ -340,3 +340,32 @@ fn errors_are_precise() {
         "3.1.1.1"
     );
 }
+
+/// Tools know the kinds of errors by these names.
+#[test]
+fn kinds_of_errors_have_names() {
+    let errors = [
+        ProtocolError::RequestTooShort { len: 0 },
+        ProtocolError::ResponseSendSize { size: 2, max: 1 },
+        ProtocolError::DataCreditsZero,
+        ProtocolError::NoCreditLeft,
+        ProtocolError::MoreThanAnnounced { remaining: 1 },
+    ];
+    let names = errors.map(|e| ProtocolError::KINDS[e.kind()].to_str().expect("ASCII"));
+    assert_eq!(
+        names,
+        [
+            "request_too_short",
+            "response_send_size",
+            "data_credits_zero",
+            "data_without_credit",
+            "data_more_than_announced"
+        ]
+    );
+    let mut all = ProtocolError::KINDS.map(|k| k.to_str().expect("ASCII"));
+    all.sort_unstable();
+    assert!(all.windows(2).all(|pair| pair[0] != pair[1]));
+    assert!(all
+        .iter()
+        .all(|n| n.bytes().all(|b| b == b'_' || b.is_ascii_lowercase())));
+}

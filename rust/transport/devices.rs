@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! RDMA devices as the counters know them, and who is told of devices and connections.
+#![forbid(unsafe_code)]
+
+use super::{
+    stats::{Events, Stats},
+    Socket,
+};
+use kernel::{
+    prelude::*,
+    str::CString,
+    sync::{Arc, SetOnce},
+};
+use smbdirect_rdma::{
+    client::Watcher,
+    device::{node_type, Device, DeviceId},
+};
+
+/// Counters of a device, from when it appeared until it goes away. Connections that outlive it keep them.
+pub(crate) struct DeviceStats {
+    id: DeviceId,
+    /// The name that the device had when it appeared.
+    pub(crate) name: CString,
+    /// Whether it is iWARP.
+    pub(crate) iwarp: bool,
+    /// Sum over connections that have ended; changed with the lock of the list of sockets held.
+    pub(crate) past: Stats,
+    /// Beginnings and ends of its connections.
+    pub(crate) events: Events,
+}
+
+/// Who shows devices and connections to administrators. All of it in process context; these may sleep.
+pub(crate) trait Observer: Sync {
+    /// A device appeared.
+    fn device_added(&self, device: &Arc<DeviceStats>);
+
+    /// A device is gone. Not called with any lock of ours held.
+    fn device_removed(&self, device: &Arc<DeviceStats>);
+
+    /// A connection is established. Not for one that has been given back meanwhile.
+    fn connected(&self, socket: &Arc<Socket>);
+
+    /// A connection that was is given back; its memory is freed when the observer does not hold it any more.
+    fn released(&self, socket: &Socket);
+}
+
+/// The one observer, if there is one.
+pub(crate) static OBSERVER: SetOnce<&'static dyn Observer> = SetOnce::new();
+
+/// Is told of the devices that can carry SMB Direct.
+pub(crate) struct Devices;
+
+impl Watcher for Devices {
+    fn added(&self, device: Device<'_>) -> Result {
+        let device = Arc::new(
+            DeviceStats {
+                id: device.id(),
+                name: CString::try_from_fmt(fmt!("{}", device.name()))?,
+                iwarp: device.node_type() == node_type::RNIC,
+                past: Stats::new(),
+                events: Events::new(),
+            },
+            GFP_KERNEL,
+        )?;
+        crate::DEVICES.lock().push(device.clone(), GFP_KERNEL)?;
+        if let Some(observer) = OBSERVER.as_ref() {
+            observer.device_added(&device);
+        }
+        Ok(())
+    }
+
+    fn removed(&self, id: DeviceId) {
+        let gone = {
+            let mut devices = crate::DEVICES.lock();
+            let at = devices.iter().position(|device| device.id == id);
+            let gone = at.and_then(|at| devices.remove(at).ok());
+            // The list is never dropped: without this, the module would leave its memory behind.
+            if devices.is_empty() {
+                *devices = KVec::new();
+            }
+            gone
+        };
+        if let (Some(device), Some(observer)) = (gone, OBSERVER.as_ref()) {
+            observer.device_removed(&device);
+        }
+    }
+}
+
+/// The counters of a device, unless it is going away.
+pub(super) fn find(id: DeviceId) -> Option<Arc<DeviceStats>> {
+    crate::DEVICES
+        .lock()
+        .iter()
+        .find(|device| device.id == id)
+        .cloned()
+}
+
+impl Socket {
+    /// Books the socket's events and traffic on a device from now on.
+    pub(super) fn use_device(&self, device: Device<'_>) {
+        if let Some(device) = find(device.id()) {
+            self.device.populate(device);
+        }
+    }
+}
