@@ -14,3 +14,4 @@
 #include <rdma/rw.h>
 #include <linux/smbdirect.h>
 #include "helpers.h"
+#include "smbdirect_trace.h"

@@ -17,5 +17,6 @@ pub mod sysfs;
 #[path = "tests/tests.rs"]
 pub mod tests;
 pub mod time;
+pub mod trace;
 pub mod wait;
 pub mod work;

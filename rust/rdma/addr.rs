@@ -65,6 +65,11 @@ impl SockAddr {
         self.bytes.as_ptr().cast()
     }
 
+    /// The address as C has it, filled with zeros to the length of the longest.
+    pub fn raw(&self) -> &[u8; size_of::<bindings::sockaddr_in6>()] {
+        &self.bytes
+    }
+
     fn is_v4(&self) -> bool {
         usize::from(self.len) == size_of::<bindings::sockaddr_in>()
     }

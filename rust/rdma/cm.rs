@@ -86,6 +86,11 @@ impl Event<'_> {
         EventKind::from(self.raw.event)
     }
 
+    /// The event's number (`enum rdma_cm_event_type`).
+    pub fn number(&self) -> u32 {
+        self.raw.event
+    }
+
     /// The status: 0, a negative errno, or a provider's positive reject reason.
     pub fn status(&self) -> i32 {
         self.raw.status

@@ -86,6 +86,9 @@ impl Fault {
 /// Everything here is called from softirq (or, for [`fault`](Self::fault) and [`data_before_established`](Self::data_before_established), from any
 /// context, possibly hard IRQ) and must not sleep.
 pub trait Owner: CmHandler {
+    /// The number of the connection, for traces.
+    fn id(&self) -> u64;
+
     /// A message arrived. In order of arrival, one at a time.
     fn received(this: ArcBorrow<'_, Self>, received: Received<'_, Self>)
     where
@@ -100,6 +103,9 @@ pub trait Owner: CmHandler {
     /// Data arrived before the CM's handshake was complete.
     fn data_before_established(this: ArcBorrow<'_, Self>);
 }
+
+/// The number of the first receive in traces, which is none of the pool's.
+const FIRST_SLOT: u32 = 1 << 16;
 
 /// A connection's hardware and buffers, made in stages.
 ///
@@ -157,7 +163,7 @@ impl<O: Owner> Endpoint<O> {
             return Err(EALREADY);
         }
         // SAFETY: `verbs` is in `self` now, boxed and pinned; `Drop` below drops the pool after it has destroyed the QP.
-        let pool = unsafe { RecvPool::new(raw, first_recv, 1)? };
+        let pool = unsafe { RecvPool::new(raw, first_recv, 1, FIRST_SLOT)? };
         pool.grow(ctx, 1)?;
         self.first_recv.populate(pool);
         let pool = self.first_recv.as_ref().ok_or(EINVAL)?;
@@ -179,7 +185,7 @@ impl<O: Owner> Endpoint<O> {
     pub fn make_recv(&self, _ctx: &ProcessCtx, size: usize, max: u16) -> Result {
         let raw: *const Verbs<O> = self.verbs().ok_or(EINVAL)?;
         // SAFETY: As in `make_verbs`.
-        let pool = unsafe { RecvPool::new(raw, size, max)? };
+        let pool = unsafe { RecvPool::new(raw, size, max, 0)? };
         self.recv.populate(pool);
         Ok(())
     }

@@ -28,7 +28,7 @@ use kernel::{
 use smbdirect_kext::{
     bindings,
     ctx::{NofsScope, ProcessCtx},
-    new_wait_queue, time,
+    new_wait_queue, time, trace,
     wait::{Mode, Outcome, WaitQueue},
 };
 
@@ -99,6 +99,8 @@ pub struct Mr {
     fault: fn(*const (), Fault),
     finish: fn(*const (), u32),
     verbs: *const (),
+    /// The number of the connection, for traces.
+    conn: u64,
 }
 
 // SAFETY: The cells are accessed only with the `hw` mutex held, except the ticket's `seq` and the two work requests, which the hardware path reads between post and
@@ -263,6 +265,7 @@ impl<O: Owner> MrPool<O> {
                 fault: verbs_fault::<O>,
                 finish: verbs_finish::<O>,
                 verbs: self.verbs.cast(),
+                conn: self.verbs().conn(),
             }),
             GFP_KERNEL,
         )?;
@@ -460,6 +463,13 @@ impl<O: Owner> MrPool<O> {
         // Published before the post: the peer can only learn the key later.
         mr.key.store(rkey, Release);
         hw.live = true;
+        trace::Reg::emit(|| trace::Reg {
+            conn: mr.conn,
+            key: rkey,
+            iova,
+            length,
+            writable: direction == Direction::FromDevice,
+        });
         let first = wr.cast::<bindings::ib_send_wr>();
         // SAFETY: One work request; the region stays in the pool's list until the QP is destroyed.
         let posted = unsafe {
@@ -474,6 +484,7 @@ impl<O: Owner> MrPool<O> {
         if let Err(refused) = posted {
             if refused.posted == 0 {
                 hw.live = false;
+                mr.trace_unmap(false);
                 mr.key.store(0, Relaxed);
                 self.unmap(hw);
             }
@@ -486,14 +497,25 @@ impl<O: Owner> MrPool<O> {
         hw.unmap(self.verbs().device());
     }
 
+    fn trace_remote(&self, key: u32, ok: bool) {
+        trace::RemoteInv::emit(|| trace::RemoteInv {
+            conn: self.verbs().conn(),
+            key,
+            ok,
+        });
+    }
+
     /// The peer invalidated `key`. Returns whether it was one of ours that was valid. Softirq.
     pub fn remote_invalidated(&self, key: u32) -> bool {
         let lists = self.lists.lock();
         for mr in lists.all.iter() {
             if key != 0 && mr.key.load(Relaxed) == key {
-                return !mr.invalidated.xchg(true, Full);
+                let ok = !mr.invalidated.xchg(true, Full);
+                self.trace_remote(key, ok);
+                return ok;
             }
         }
+        self.trace_remote(key, false);
         false
     }
 
@@ -514,9 +536,16 @@ impl<O: Owner> MrPool<O> {
         }
         let local = hw.live && !mr.invalidated.load(Acquire);
         if local {
-            self.local_invalidate(ctx, mr, hw)?;
+            let done = self.local_invalidate(ctx, mr, hw);
+            trace::LocalInv::emit(|| trace::LocalInv {
+                conn: mr.conn,
+                key: mr.key.load(Relaxed),
+                ok: done.is_ok(),
+            });
+            done?;
         }
         hw.live = false;
+        mr.trace_unmap(true);
         mr.key.store(0, Relaxed);
         self.unmap(hw);
         if let Some(left) = hw.leave() {
@@ -584,6 +613,7 @@ impl<O: Owner> MrPool<O> {
                     *mr.left.lock() = Some(left);
                 }
             }
+            mr.trace_unmap(mr.invalidated.load(Relaxed));
             mr.key.store(0, Relaxed);
             mr.gone.store(true, Release);
             mr.waiters.wake_all();
@@ -647,6 +677,18 @@ impl Left {
 }
 
 impl Mr {
+    /// Traces that the memory is its owner's again, if it was registered. `ok`: the key was invalidated.
+    fn trace_unmap(&self, ok: bool) {
+        let key = self.key.load(Relaxed);
+        if key != 0 {
+            trace::Unmap::emit(|| trace::Unmap {
+                conn: self.conn,
+                key,
+                ok,
+            });
+        }
+    }
+
     fn memory(&self) -> usize {
         self.charge.bytes() + self.list.load(Relaxed) as usize
     }
@@ -705,6 +747,11 @@ unsafe fn completed(ticket: *mut Ticket, wc: &bindings::ib_wc) {
             container_of!(ticket.cast::<core::cell::UnsafeCell<Ticket>>(), Mr, ticket);
         (ArcBorrow::<Mr>::from_raw(mr), (*ticket).seq)
     };
+    trace::WcSend::emit(|| trace::WcSend {
+        conn: mr.conn,
+        seq,
+        status: wc.status,
+    });
     let outcome = match wc_result(wc) {
         Ok(()) => {
             (mr.finish)(mr.verbs, seq);

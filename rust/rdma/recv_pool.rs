@@ -18,7 +18,7 @@ use kernel::{
         Mutex, SetOnce,
     },
 };
-use smbdirect_kext::{bindings, ctx::ProcessCtx};
+use smbdirect_kext::{bindings, ctx::ProcessCtx, trace};
 
 /// Pages of a chunk: 32 KiB.
 const CHUNK_ORDER: u32 = 3;
@@ -64,6 +64,8 @@ pub struct RecvPool<O: Owner> {
     total: Atomic<i32>,
     /// Where the search for a free slot begins.
     hint: Atomic<i32>,
+    /// Number of the first slot in traces.
+    base: u32,
     charge: Charge,
 }
 
@@ -83,7 +85,7 @@ pub struct RecvSlot<'a, O: Owner> {
 }
 
 impl<O: Owner> RecvPool<O> {
-    /// An empty pool of up to `max` slots of `size` bytes.
+    /// An empty pool of up to `max` slots of `size` bytes, which are numbered from `base` in traces.
     ///
     /// # Safety
     ///
@@ -92,6 +94,7 @@ impl<O: Owner> RecvPool<O> {
         verbs: *const Verbs<O>,
         size: usize,
         max: u16,
+        base: u32,
     ) -> Result<Pin<KBox<Self>>> {
         let stride = crate::chunk::stride(size);
         let per_block = NonZeroUsize::new(crate::chunk::slots_in(CHUNK_ORDER, stride))
@@ -111,6 +114,7 @@ impl<O: Owner> RecvPool<O> {
                 max: usize::from(max),
                 total: Atomic::new(0),
                 hint: Atomic::new(0),
+                base,
                 charge: Charge::of::<Self>().and(Charge::array::<SetOnce<Block<O>>>(count)),
             }),
             GFP_KERNEL,
@@ -261,7 +265,11 @@ impl<O: Owner> RecvPool<O> {
             else {
                 continue;
             };
-            let _ = ManuallyDrop::new(slot);
+            let slot = ManuallyDrop::new(slot);
+            trace::PostRecv::emit(|| trace::PostRecv {
+                conn: self.verbs().conn(),
+                slot: self.base + u32::from(slot.index),
+            });
             block.memory.sync_for_device(at, self.size);
             // SAFETY: HELD: the metadata is ours.
             unsafe {
@@ -302,6 +310,12 @@ impl<O: Owner> RecvPool<O> {
             unsafe {
                 refused |= core::ptr::eq(core::ptr::addr_of!((*meta).wr), bad);
                 if refused {
+                    let slot = self.base + u32::from((*meta).index);
+                    trace::PostRecvErr::emit(|| trace::PostRecvErr {
+                        conn: self.verbs().conn(),
+                        slot,
+                        error: ret,
+                    });
                     (*meta).state.store(FREE, Release);
                 }
             }
@@ -371,6 +385,16 @@ unsafe extern "C" fn received<O: Owner>(_cq: *mut bindings::ib_cq, wc: *mut bind
     // SAFETY: The pool outlives the QP; `index` does not change.
     let (pool, index) = unsafe { (&*(*meta).pool, (*meta).index) };
     let verbs = pool.verbs();
+    trace::WcRecv::emit(|| trace::WcRecv {
+        conn: verbs.conn(),
+        slot: pool.base + u32::from(index),
+        status: wc.status,
+        length: if wc.status == bindings::ib_wc_status_IB_WC_SUCCESS {
+            wc.byte_len
+        } else {
+            0
+        },
+    });
     let Some(slot) = pool.hold(index, POSTED) else {
         verbs.fault(Fault::Receive(WcError::Status(wc.status)));
         return;

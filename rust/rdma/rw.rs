@@ -28,7 +28,7 @@ use kernel::{
 use smbdirect_kext::{
     bindings,
     ctx::ProcessCtx,
-    new_wait_queue, time,
+    new_wait_queue, time, trace,
     wait::{Mode, Outcome, WaitQueue},
 };
 
@@ -408,6 +408,17 @@ impl<O: Owner> RwEngine<O> {
                 count += 1;
             }
         }
+        if trace::Reg::enabled() {
+            self.each_region(batch, |conn, mr| {
+                trace::Reg::emit(|| trace::Reg {
+                    conn,
+                    key: mr.lkey,
+                    iova: mr.iova,
+                    length: u32::try_from(mr.length).unwrap_or(u32::MAX),
+                    writable: true,
+                })
+            });
+        }
         batch.state.store(POSTED, Release);
         // SAFETY: The chain belongs to the batch, which `live` keeps until its completion or the drain.
         let posted = unsafe {
@@ -465,8 +476,34 @@ impl<O: Owner> RwEngine<O> {
         if ok && result.is_err() {
             return result;
         }
+        if ok && trace::LocalInv::enabled() {
+            self.each_region(batch, |conn, mr| {
+                trace::LocalInv::emit(|| trace::LocalInv {
+                    conn,
+                    key: mr.lkey,
+                    ok: true,
+                })
+            });
+        }
         self.retire(batch);
         result
+    }
+
+    /// Calls `f` for each region of a batch that is ours: being built, or done and not released.
+    fn each_region(&self, batch: &Batch<O>, f: impl Fn(u64, &bindings::ib_mr)) {
+        if !self.reads_by_mr || batch.direction != Direction::FromDevice {
+            return;
+        }
+        // SAFETY: The batch is the caller's.
+        let slices = unsafe { &*batch.slices.get() };
+        for slice in slices.iter() {
+            for i in 0..slice.ctx.nr_ops as usize {
+                // SAFETY: iWARP reads always use MRs, so the context is of that kind with `nr_ops` entries, whose MRs belong to it.
+                f(self.verbs().conn(), unsafe {
+                    &*(*(*slice.ctx.__bindgen_anon_1.reg.as_ref()).add(i)).mr
+                });
+            }
+        }
     }
 
     /// Waits until a posted batch is done or failed. `-ETIMEDOUT` if it is neither although the connection ended a while ago: then only the destruction of
@@ -606,6 +643,16 @@ impl<O: Owner> RwEngine<O> {
     fn release(&self, batch: &Batch<O>) {
         // SAFETY: The hardware is done with it (or never had it), and whoever calls this is the only one to: it was taken out of `live` or never in.
         let slices = unsafe { &mut *batch.slices.get() };
+        let state = batch.state.load(Acquire);
+        if state != BUILDING && trace::Unmap::enabled() {
+            self.each_region(batch, |conn, mr| {
+                trace::Unmap::emit(|| trace::Unmap {
+                    conn,
+                    key: mr.lkey,
+                    ok: state == DONE && !mr.need_inval,
+                })
+            });
+        }
         let raw_direction = match batch.direction {
             Direction::ToDevice => bindings::dma_data_direction::DMA_TO_DEVICE,
             Direction::FromDevice => bindings::dma_data_direction::DMA_FROM_DEVICE,
@@ -657,6 +704,7 @@ unsafe fn transferred<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
     };
     // SAFETY: The endpoint's `Verbs` exists while completions come.
     let verbs = unsafe { &*batch.verbs };
+    verbs.trace_done(seq, wc);
     let state = match wc_result(wc) {
         Ok(()) => {
             verbs.finish(seq);

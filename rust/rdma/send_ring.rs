@@ -562,6 +562,7 @@ unsafe fn sent<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
         let meta: *mut Meta<O> = container_of!(ticket, Meta<O>, ticket);
         (&*(*meta).ring, (*ticket).seq)
     };
+    ring.verbs().trace_done(seq, wc);
     ring.verbs().finish(seq);
     if let Err(error) = wc_result(wc) {
         ring.verbs().fault(Fault::Send(error));

@@ -22,7 +22,7 @@ use kernel::{
         Arc, ArcBorrow, SpinLockIrq,
     },
 };
-use smbdirect_kext::{bindings, ctx::ProcessCtx};
+use smbdirect_kext::{bindings, ctx::ProcessCtx, trace};
 
 /// How large to make the queues.
 #[derive(Clone, Copy)]
@@ -320,6 +320,22 @@ impl<O: Owner> Verbs<O> {
         }
     }
 
+    /// The number of the connection, for traces.
+    #[inline]
+    pub(crate) fn conn(&self) -> u64 {
+        self.owner.id()
+    }
+
+    /// Traces a completion of the send queue. Any context.
+    #[inline]
+    pub(crate) fn trace_done(&self, seq: u32, wc: &bindings::ib_wc) {
+        trace::WcSend::emit(|| trace::WcSend {
+            conn: self.conn(),
+            seq,
+            status: wc.status,
+        });
+    }
+
     /// Reports a fault to the owner. Any context.
     pub(crate) fn fault(&self, fault: Fault) {
         O::fault(self.owner.as_arc_borrow(), fault);
@@ -370,6 +386,18 @@ impl<O: Owner> Verbs<O> {
         let before = sq.signalled;
         let seq = sq.take(n, signalled);
         assign(seq);
+        let traced = |count, error| {
+            trace::PostSend::emit(|| trace::PostSend {
+                conn: self.conn(),
+                seq,
+                count,
+                // SAFETY: The chain is valid by the safety requirement.
+                opcode: unsafe { (*first).opcode },
+                signalled,
+                error,
+            });
+        };
+        traced(n, 0);
         let mut bad: *const bindings::ib_send_wr = core::ptr::null();
         // SAFETY: By the safety requirement; `bad` is always passed, so a half-posted chain is told apart.
         let ret = unsafe { bindings::smbd_post_send(self.qp, first, &mut bad) };
@@ -389,6 +417,7 @@ impl<O: Owner> Verbs<O> {
             sq.untake(n - posted, before);
             undo(posted);
         }
+        traced(posted, ret);
         Err(Refused {
             posted,
             launched: true,
@@ -536,6 +565,7 @@ unsafe fn nudge_done<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
         let nudge: *mut Nudge<O> = container_of!(ticket, Nudge<O>, ticket);
         (&*(*nudge).verbs, (*ticket).seq)
     };
+    verbs.trace_done(seq, wc);
     verbs.finish(seq);
     match wc_result(wc) {
         Ok(()) => verbs.nudged.store(false, Release),

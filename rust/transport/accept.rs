@@ -27,6 +27,7 @@ use smbdirect_core::lifecycle::{Event, Status};
 use smbdirect_kext::{
     ctx::ProcessCtx,
     log::{class, Level},
+    trace,
     wait::{Mode, Outcome},
 };
 use smbdirect_rdma::{
@@ -104,6 +105,11 @@ impl Socket {
         let id = device.id();
         let refuse = |why: Refusal, text: &str| {
             stats::refused(devices::find(id).as_ref(), why);
+            trace::Refused::emit(|| trace::Refused {
+                conn: this.id,
+                addr: peer.map_or([0; 28], |peer| *peer.raw()),
+                why: why.name(),
+            });
             explain(text);
         };
         let source = peer.as_ref().map(SockAddr::source);
@@ -146,6 +152,10 @@ impl Socket {
         child.listener.populate(listener.clone());
         if let Some(addr) = peer {
             child.peer.populate(addr);
+            trace::Arrival::emit(|| trace::Arrival {
+                conn: child.id,
+                addr: *addr.raw(),
+            });
         }
         child
             .read_depth

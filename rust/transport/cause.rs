@@ -20,6 +20,11 @@ macro_rules! named {
             pub(crate) const COUNT: usize = Self::ALL.len();
             /// Their names. Administrators' tools know them: they do not change.
             pub(crate) const NAMES: [&'static CStr; Self::COUNT] = [$($name,)*];
+
+            /// The name.
+            pub(crate) fn name(self) -> &'static CStr {
+                Self::NAMES.get(self as usize).copied().unwrap_or(c"?")
+            }
         }
     };
 }
@@ -73,11 +78,6 @@ impl Cause {
             .get(number as usize)
             .copied()
             .unwrap_or(Self::Other)
-    }
-
-    /// The name.
-    pub(crate) fn name(self) -> &'static CStr {
-        Self::NAMES.get(self as usize).copied().unwrap_or(c"?")
     }
 
     /// The usual cause of an error, where nothing more is known.

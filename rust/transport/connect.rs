@@ -18,6 +18,7 @@ use smbdirect_kext::{
     ctx::ProcessCtx,
     log::{class, Level},
     time::jiffies,
+    trace,
     wait::{Mode, Outcome},
 };
 use smbdirect_rdma::{
@@ -70,6 +71,10 @@ impl Socket {
         })?;
         this.set_role(Role::Client);
         this.peer.populate(*dst);
+        trace::Connect::emit(|| trace::Connect {
+            conn: this.id,
+            addr: *dst.raw(),
+        });
         let endpoint = this.enter()?;
         this.status.advance(Event::Connect)?;
         this.status.advance(Event::Begin)?;

@@ -5,17 +5,23 @@
 
 use super::{
     cause::Cause,
-    send::asks,
+    send::{asks, trace_send},
     socket::{Role, Socket},
     state::Established,
     stats::{own, Breach},
 };
 use kernel::{prelude::*, sync::ArcBorrow};
-use smbdirect_core::{link::SendState, recv_queue::Segment, time::Millis};
+use smbdirect_core::{
+    link::{Link, SendState},
+    recv_queue::Segment,
+    time::Millis,
+    wire::data::Header,
+};
 use smbdirect_kext::{
     ctx::ProcessCtx,
     log::{class, Level},
     time::now_ms,
+    trace,
 };
 use smbdirect_rdma::{
     recv_pool::{Received, RecvSlot},
@@ -25,6 +31,17 @@ use smbdirect_rdma::{
 
 /// Most empty messages sent in a row: a probe, an answer, and two that became due meanwhile.
 const EMPTIES: usize = 4;
+
+/// Traces that receives were posted. With the state lock held, so that the numbers belong together.
+#[inline]
+pub(super) fn trace_posted(conn: u64, link: &Link, count: usize) {
+    trace::RecvPosted::emit(|| trace::RecvPosted {
+        conn,
+        count: count as u32,
+        granted: u32::from(link.granted()),
+        posted: u32::from(link.posted()),
+    });
+}
 
 /// Work of a connection that is under way.
 pub(crate) struct Outstanding {
@@ -124,6 +141,20 @@ impl Socket {
                     return;
                 }
             };
+            trace::Recv::emit(|| {
+                let h = Header::parse(pdu).unwrap_or_default();
+                trace::Recv {
+                    conn: this.id,
+                    length: h.data_length,
+                    remaining: h.remaining_data_length,
+                    requests: u32::from(h.credits_requested),
+                    grants: u32::from(h.credits_granted),
+                    flags: u32::from(h.flags),
+                    send_credits: est.link.send_credits(),
+                    granted: u32::from(est.link.granted()),
+                    posted: u32::from(est.link.posted()),
+                }
+            });
             match what.payload {
                 Some(payload) => {
                     if let Some(len) = payload.start {
@@ -230,6 +261,7 @@ impl Socket {
             let (helped, next) = this
                 .with_link(|est| {
                     let helped = est.link.recv_posted(posted as u16) && est.senders_wait;
+                    trace_posted(this.id, &est.link, posted);
                     (helped, look(est))
                 })
                 .unwrap_or_default();
@@ -253,7 +285,10 @@ impl Socket {
         let posted = endpoint.recv().map_or(0, |pool| {
             pool.post(&mut core::iter::once(slot)).unwrap_or(0)
         });
-        self.with_link(|est| est.link.recv_posted(posted as u16));
+        self.with_link(|est| {
+            est.link.recv_posted(posted as u16);
+            trace_posted(self.id, &est.link, posted);
+        });
         posted > 0
     }
 
@@ -298,6 +333,7 @@ impl Socket {
                     return None;
                 }
                 let header = est.link.emit_empty(Millis(now_ms())).ok()?;
+                trace_send(this.id, &est.link, &header);
                 est.token = true;
                 Some(header)
             });

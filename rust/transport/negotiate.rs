@@ -340,6 +340,7 @@ impl Socket {
             }
             left -= posted;
             link.recv_posted(posted as u16);
+            super::established::trace_posted(this.id, &link, posted);
         }
         let established = KBox::new(
             Established {

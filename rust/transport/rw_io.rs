@@ -12,11 +12,12 @@ use kernel::{
     prelude::*,
     sync::{atomic::Relaxed, Arc, ArcBorrow},
 };
-use smbdirect_core::slices::Slices;
+use smbdirect_core::{slices::Slices, wire::descriptor::DESCRIPTOR_LEN};
 use smbdirect_kext::{
     ctx::ProcessCtx,
     log::{class, Level},
     time::now_ms,
+    trace,
     wait::Mode,
 };
 use smbdirect_rdma::{
@@ -76,7 +77,23 @@ impl Socket {
         });
         let counters = &this.stats.request;
         count(&counters.rdma_transfers);
+        let read = direction == Direction::FromDevice;
+        let number = (descriptors.len() / DESCRIPTOR_LEN) as u32;
+        trace::RdmaBegin::emit(|| trace::RdmaBegin {
+            conn: this.id,
+            read,
+            length: len,
+            descriptors: number,
+            error: 0,
+        });
         let result = Self::run_transfers(this, ctx, rw, local, direction, transfers);
+        trace::RdmaEnd::emit(|| trace::RdmaEnd {
+            conn: this.id,
+            read,
+            length: len,
+            descriptors: number,
+            error: result.err().map_or(0, Error::to_errno),
+        });
         if result.is_err() {
             count(&counters.rdma_failures);
         }

@@ -13,7 +13,7 @@ use super::{
 };
 use kernel::{iov::IovIterSource, prelude::*, sync::ArcBorrow};
 use smbdirect_core::{
-    link::SendState,
+    link::{Link, SendState},
     time::Millis,
     wire::data::{Header, HEADER_LEN, RESPONSE_REQUESTED},
 };
@@ -21,6 +21,7 @@ use smbdirect_kext::{
     ctx::ProcessCtx,
     log::{class, Level},
     time::{jiffies, now_ms},
+    trace,
     wait::{Mode, Outcome},
 };
 use smbdirect_rdma::{
@@ -47,6 +48,25 @@ pub(super) fn allowed_ms(bytes: u64) -> u64 {
 /// Whether a message asks the peer for an answer.
 pub(super) fn asks(header: &[u8]) -> bool {
     Header::parse(header).is_some_and(|h| h.flags & RESPONSE_REQUESTED != 0)
+}
+
+/// Traces a message that got its header. With the state lock held, so that the numbers belong together.
+#[inline]
+pub(super) fn trace_send(conn: u64, link: &Link, header: &[u8]) {
+    trace::Send::emit(|| {
+        let h = Header::parse(header).unwrap_or_default();
+        trace::Send {
+            conn,
+            length: h.data_length,
+            remaining: h.remaining_data_length,
+            requests: u32::from(h.credits_requested),
+            grants: u32::from(h.credits_granted),
+            flags: u32::from(h.flags),
+            send_credits: link.send_credits(),
+            granted: u32::from(link.granted()),
+            posted: u32::from(link.posted()),
+        }
+    });
 }
 
 /// A message under way. Plain data, so that C can keep it in its own memory between calls; the sender it belongs to holds the socket's message
@@ -90,6 +110,16 @@ enum Need {
     Token,
     Credit,
     Slot,
+}
+
+impl Need {
+    fn name(self) -> &'static CStr {
+        match self {
+            Self::Token => c"token",
+            Self::Credit => c"credit",
+            Self::Slot => c"slot",
+        }
+    }
 }
 
 impl Socket {
@@ -225,7 +255,11 @@ impl Socket {
         };
         let header = loop {
             match this
-                .with_link(|est| est.link.emit_empty(Millis(now_ms())))
+                .with_link(|est| {
+                    let header = est.link.emit_empty(Millis(now_ms()))?;
+                    trace_send(this.id, &est.link, &header);
+                    Ok(header)
+                })
                 .ok_or(ENOTCONN)?
             {
                 Ok(header) => break header,
@@ -260,12 +294,13 @@ impl Socket {
             let now = now_ms();
             match this
                 .with_link(|est| {
-                    let header = est.link.emit(Millis(now), filled as u32, out.left);
-                    if est.starved_ms != 0 && header.is_ok() {
+                    let header = est.link.emit(Millis(now), filled as u32, out.left)?;
+                    trace_send(this.id, &est.link, &header);
+                    if est.starved_ms != 0 {
                         let earned = allowed_ms((filled as u64).max(MIN_EARNED));
                         est.starved_ms = est.starved_ms.saturating_sub(earned);
                     }
-                    header
+                    Ok(header)
                 })
                 .ok_or(ENOTCONN)?
             {
@@ -442,6 +477,17 @@ impl Socket {
                 }
             })
             .unwrap_or(Some(Err(ENOTCONN)))
+        });
+        trace::Wait::emit(|| trace::Wait {
+            conn: this.id,
+            need: need.name(),
+            msec: now_ms().saturating_sub(started),
+            error: match &outcome {
+                Outcome::Ready(Ok(_)) => 0,
+                Outcome::Ready(Err(error)) => error.to_errno(),
+                Outcome::Interrupted => ERESTARTSYS.to_errno(),
+                Outcome::TimedOut => ETIMEDOUT.to_errno(),
+            },
         });
         let starved = server
             && need != Need::Token

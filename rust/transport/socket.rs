@@ -32,6 +32,7 @@ use smbdirect_kext::{
     log::{class, Level, Sink},
     new_wait_queue,
     time::now_ms,
+    trace,
     wait::WaitQueue,
 };
 use smbdirect_rdma::{
@@ -319,6 +320,12 @@ impl Socket {
         let Some(before) = this.status.fail(error, cause) else {
             return;
         };
+        trace::Fail::emit(|| trace::Fail {
+            conn: this.id,
+            status: u32::from(before.number()),
+            error: error.to_errno(),
+            cause: cause.name(),
+        });
         this.book_end(before, cause);
         this.readers.wake_all();
         this.events.wake_all();
@@ -349,7 +356,20 @@ impl Socket {
 
     /// Counts the connection as established, and has it shown to administrators. Process context.
     pub(super) fn book_established(this: ArcBorrow<'_, Self>) {
-        this.count_established(this.role() == Role::Client);
+        let client = this.role() == Role::Client;
+        this.count_established(client);
+        trace::Negotiated::emit(|| {
+            let p = this.params.get();
+            trace::Negotiated {
+                conn: this.id,
+                client,
+                max_send: p.max_send_size,
+                max_recv: p.max_recv_size,
+                max_fragmented_send: p.max_fragmented_send_size,
+                max_fragmented_recv: p.max_fragmented_recv_size,
+                max_read_write: p.max_read_write_size,
+            }
+        });
         this.shown.store(true, Release);
         ADMIN.enqueue::<_, { work_id::SHOW }>(this.into());
     }
@@ -390,6 +410,11 @@ fn event_cause(kind: EventKind, established: bool, error: Error) -> Cause {
 impl CmHandler for Socket {
     fn event(this: ArcBorrow<'_, Self>, event: &Event<'_>) {
         let _noio = NoioScope::enter();
+        trace::CmEvent::emit(|| trace::CmEvent {
+            conn: this.id,
+            event: event.number(),
+            status: event.status(),
+        });
         let mut cause = None;
         let result = match event.kind() {
             EventKind::AddrResolved => Self::addr_resolved(this),
@@ -435,6 +460,10 @@ impl CmHandler for Socket {
 }
 
 impl Owner for Socket {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
     fn received(this: ArcBorrow<'_, Self>, received: Received<'_, Self>) {
         Self::on_received(this, received);
     }

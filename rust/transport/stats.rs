@@ -17,6 +17,7 @@ use kernel::sync::{
     Arc,
 };
 use smbdirect_core::error::ProtocolError;
+use smbdirect_kext::trace;
 use smbdirect_rdma::memory::Charge;
 
 macro_rules! counters {
@@ -171,6 +172,10 @@ impl Breach {
 /// Kinds of protocol errors: those of the core, then ours.
 const BREACHES: usize = ProtocolError::KINDS.len() + Breach::NAMES.len();
 
+fn breach_names() -> impl Iterator<Item = &'static &'static CStr> {
+    Iterator::chain(ProtocolError::KINDS.iter(), &Breach::NAMES)
+}
+
 /// Counters of what happens once in the life of a connection.
 pub(crate) struct Events {
     /// Connections that were established, made by us.
@@ -250,8 +255,7 @@ impl Events {
 
     /// Calls `f` with name and value of each kind of protocol error.
     pub(crate) fn each_breach(&self, mut f: impl FnMut(&CStr, u64)) {
-        let names = Iterator::chain(ProtocolError::KINDS.iter(), &Breach::NAMES);
-        for (name, n) in names.zip(&self.breaches) {
+        for (name, n) in breach_names().zip(&self.breaches) {
             f(name, n.load(Relaxed));
         }
     }
@@ -296,15 +300,19 @@ impl Socket {
 
     /// Counts a rule that the peer broke.
     pub(super) fn count_protocol_error(&self, why: &ProtocolError) {
-        both(self.device.as_ref(), |events| {
-            one(&events.breaches, why.kind());
-        });
+        self.breach(why.kind());
     }
 
     /// The same, for what the core does not see.
     pub(super) fn count_breach(&self, why: Breach) {
-        both(self.device.as_ref(), |events| {
-            one(&events.breaches, ProtocolError::KINDS.len() + why as usize);
+        self.breach(ProtocolError::KINDS.len() + why as usize);
+    }
+
+    fn breach(&self, number: usize) {
+        both(self.device.as_ref(), |events| one(&events.breaches, number));
+        trace::Breach::emit(|| trace::Breach {
+            conn: self.id,
+            kind: breach_names().nth(number).copied().unwrap_or(c"?"),
         });
     }
 }

@@ -5,6 +5,7 @@
 
 use super::{
     devices::OBSERVER,
+    send::trace_send,
     socket::{work_id, Role, Socket},
     stats::{own, PAST},
     ADMIN, CLEANUP,
@@ -24,6 +25,7 @@ use smbdirect_core::{
 use smbdirect_kext::{
     ctx::{NoioScope, ProcessCtx},
     time::{jiffies, now_ms},
+    trace,
     wait::Mode,
     work,
 };
@@ -63,6 +65,7 @@ impl Socket {
 
     fn tear_down(this: &Arc<Self>, ctx: &ProcessCtx) {
         let _noio = NoioScope::enter();
+        trace::Teardown::emit(|| trace::Teardown { conn: this.id });
         // 1. Children of a listener end on their own.
         if let (Role::Listener, Some(listener)) = (this.role(), this.listener.as_ref()) {
             listener.close();
@@ -117,6 +120,7 @@ impl Socket {
         };
         drop(gone);
         this.status.wind_down(Event::Disconnect);
+        trace::Closed::emit(|| trace::Closed { conn: this.id });
         this.torn_down.store(true, Release);
         this.events.wake_all();
     }
@@ -133,6 +137,7 @@ impl Socket {
                 return None;
             }
             let header = est.link.emit_empty(Millis(now_ms())).ok()?;
+            trace_send(self.id, &est.link, &header);
             // Nobody takes it any more.
             est.token = true;
             Some(header)
