@@ -10,8 +10,8 @@ BUILD ?= build
 export BUILD := $(abspath $(BUILD))
 
 .DEFAULT_GOAL := module
-.PHONY: module lab lab-update prepare-kernel install test test-long test-sanitized fuzz check fmt vm demo bench \
-	rust-analyzer clean distclean help
+.PHONY: module lab lab-update prepare-kernel install tools install-tools test test-long test-sanitized fuzz check fmt vm demo \
+	bench rust-analyzer clean distclean help
 
 KVER ?= $(shell uname -r)
 KTREE ?= $(BUILD)/kernel-$(KVER)
@@ -43,6 +43,22 @@ endif
 prepare-kernel:
 	scripts/prepare-kernel --release $(KVER) --out $(KTREE)
 	@echo "now: make KDIR=$(KTREE)"
+
+# smbdirectctl with its man pages and shell completion, in $(BUILD)/tool.
+tools:
+	@scripts/lab/tool
+
+PREFIX ?= /usr
+install-tools: tools
+	install -D -m 755 $(BUILD)/tool/smbdirectctl $(DESTDIR)$(PREFIX)/sbin/smbdirectctl
+	for page in $(BUILD)/tool/man/*.8; do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man8/$${page##*/} || exit 1; done
+	install -D -m 644 $(BUILD)/tool/completion/smbdirectctl.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/smbdirectctl
+	install -D -m 644 $(BUILD)/tool/completion/_smbdirectctl \
+		$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_smbdirectctl
+	install -D -m 644 $(BUILD)/tool/completion/smbdirectctl.fish \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/smbdirectctl.fish
 
 # --- the lab ------------------------------------------------------------------
 lab:
@@ -107,6 +123,8 @@ help:
 	@echo 'make KDIR=<tree>        build it against a kernel build tree on this machine'
 	@echo 'make prepare-kernel     make such a tree for the running kernel (KVER=...)'
 	@echo 'make install KDIR=...   install the module for that kernel'
+	@echo 'make tools              smbdirectctl, its man pages and shell completion, in $(BUILD)/tool'
+	@echo 'make install-tools      install them (DESTDIR=, PREFIX=/usr)'
 	@echo 'make demo               files over SMB Direct in a virtual machine (PEER=c: the C module)'
 	@echo 'make bench              compare with the C module and with TCP'
 	@echo 'make test               host tests and the quick tier; CASE="interop/* smoke" some of all'

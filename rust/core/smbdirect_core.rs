@@ -13,6 +13,7 @@
 //! * [`recv_queue`]: received payload in order, for a reader that takes any number of bytes.
 //! * [`slices`]: plan of an RDMA read or write over a peer's buffer descriptors.
 //! * [`lifecycle`]: the states of a socket and every legal step between them.
+//! * [`settings`], [`interfaces`]: what an administrator can set, and how it is spelled.
 //! * [`wire`]: the bytes.
 //!
 //! Nothing in here panics, whatever a peer sends: arithmetic is checked or saturating by name and
@@ -37,6 +38,7 @@
 pub mod credits;
 pub mod error;
 pub mod fragment;
+pub mod interfaces;
 pub mod keepalive;
 pub mod lifecycle;
 pub mod link;
@@ -44,6 +46,7 @@ pub mod negotiate;
 pub mod params;
 pub mod reassembly;
 pub mod recv_queue;
+pub mod settings;
 pub mod slices;
 pub mod time;
 pub mod wire;

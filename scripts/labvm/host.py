@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The tests of the protocol core, which run on the host with cargo."""
+"""The tests that run on the host with cargo: those of the protocol core and of smbdirectctl."""
 
 import os
 import re
@@ -12,6 +12,7 @@ from .lab import TOP
 
 DIR = os.path.join(TOP, "tests/host")
 FUZZ = os.path.join(TOP, "tests/fuzz")
+TOOL = os.path.join(TOP, "tools/smbdirectctl")
 
 
 def _from_junit(path):
@@ -94,6 +95,11 @@ def run(directory):
         out += _from_text(text3)
         if code3:
             code2, text = code3, text3
+    if os.path.exists(os.path.join(TOOL, "Cargo.toml")):
+        code4, text4 = _cargo(["cargo", "test", "--locked", "--no-fail-fast", "--tests"], log, TOOL)
+        out += [(name.replace("host/", "host/smbdirectctl-", 1), *rest) for name, *rest in _from_text(text4)]
+        if code4:
+            code2, text = code4, text4
     if (code or code2) and not any(r[1] == "fail" for r in out):
         out.append(("host/build", "fail", 0.0, text.strip().split("\n")[-1][:200], logs))
     return [(*r, logs) for r in out if len(r) == 4] + [r for r in out if len(r) == 5]

@@ -97,11 +97,16 @@ class Lab:
     def build_files(self, paths):
         """Build what cases want from build/lab/NAME/: the external module in
         tests/NAME (test modules that go into the guests), or smbdirect.ko with its
-        KUnit suites; and build/peer/smbd-peer, the user-space peer of tests/peer."""
+        KUnit suites; build/peer/smbd-peer, the user-space peer of tests/peer; and
+        build/tool/smbdirectctl."""
         for path in dict.fromkeys(paths):
             parts = path.split("/")
             if parts[:2] == ["build", "peer"]:
                 _script("peer")
+            elif parts[:2] == ["build", "tool"]:
+                _script("tool")
+            elif parts[:2] == ["build", "ksmbd"]:
+                _script("ksmbd")
             if parts[:2] != ["build", "lab"]:
                 continue
             if parts[2] == KUNIT:

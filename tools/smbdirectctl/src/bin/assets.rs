@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writes man pages and shell completion into a directory. Part of the build, not of what is installed.
+
+use clap_complete::Shell;
+use std::{fs, io, path::PathBuf};
+
+fn main() -> io::Result<()> {
+    let out = PathBuf::from(
+        std::env::args_os()
+            .nth(1)
+            .ok_or_else(|| io::Error::other("usage: assets DIRECTORY"))?,
+    );
+    let (man, completion) = (out.join("man"), out.join("completion"));
+    fs::create_dir_all(&man)?;
+    fs::create_dir_all(&completion)?;
+    let command = smbdirectctl::cli::command();
+    pages(&command, "smbdirectctl", &man)?;
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        clap_complete::generate_to(shell, &mut command.clone(), "smbdirectctl", &completion)?;
+    }
+    Ok(())
+}
+
+/// A page for a command and for each below it: `smbdirectctl-config-check.8`.
+fn pages(command: &clap::Command, name: &str, dir: &std::path::Path) -> io::Result<()> {
+    // clap takes names that live for ever; there are a handful, and then the program ends.
+    let forever: &'static str = Box::leak(name.to_owned().into_boxed_str());
+    let named = command.clone().name(forever).display_name(forever);
+    let mut page = Vec::new();
+    clap_mangen::Man::new(named)
+        .section("8")
+        .render(&mut page)?;
+    fs::write(dir.join(format!("{name}.8")), page)?;
+    for below in command.get_subcommands().filter(|c| c.get_name() != "help") {
+        pages(below, &format!("{name}-{}", below.get_name()), dir)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The commands.
+
+use crate::{
+    cli::{self, Action},
+    config::{self, Config},
+    diagnostics::Diagnostics,
+    kernel::{self, Problem},
+    text,
+};
+use serde_json::json;
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    path::Path,
+};
+
+/// Larger files are none of ksmbd's.
+const MAX_FILE: u64 = 4 << 20;
+
+/// Ends a command early: what is said, and the exit status.
+struct Stop(String, u8);
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::NoModule(why) => Self(why, cli::NO_MODULE),
+            Problem::Refused(why) => Self(why, cli::KERNEL_REFUSED),
+        }
+    }
+}
+
+fn load(path: &Path) -> Result<Vec<u8>, Stop> {
+    let stop =
+        |why: &dyn std::fmt::Display| Stop(format!("{}: {why}", path.display()), cli::UNREADABLE);
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| {
+            file.take(MAX_FILE.saturating_add(1))
+                .read_to_end(&mut bytes)
+        })
+        .map_err(|e| stop(&e))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(stop(&"longer than 4 MiB"));
+    }
+    Ok(bytes)
+}
+
+/// Writes to a stream whose reader may have gone, which is no fault.
+fn print(mut to: impl Write, text: &str) {
+    let _ = to.write_all(text.as_bytes());
+}
+
+fn report(path: &Path, diagnostics: &Diagnostics) {
+    for diagnostic in diagnostics.iter() {
+        print(io::stderr(), &format!("{}:{diagnostic}\n", path.display()));
+    }
+    if diagnostics.more() != 0 {
+        print(
+            io::stderr(),
+            &format!("{}: {} more messages\n", path.display(), diagnostics.more()),
+        );
+    }
+}
+
+/// A file that is right; its warnings are printed.
+fn good(path: &Path) -> Result<Config, Stop> {
+    let mut diagnostics = Diagnostics::default();
+    let config = config::read(&load(path)?, &mut diagnostics);
+    report(path, &diagnostics);
+    if diagnostics.refused() {
+        return Err(Stop(
+            format!("{}: refused, nothing was done", path.display()),
+            cli::REFUSED,
+        ));
+    }
+    Ok(config)
+}
+
+fn check(path: &Path, json: bool) -> Result<u8, Stop> {
+    let mut diagnostics = Diagnostics::default();
+    config::read(&load(path)?, &mut diagnostics);
+    if json {
+        let list: Vec<_> = diagnostics
+            .iter()
+            .map(|d| json!({"line": d.line, "severity": d.severity.name(), "message": d.message}))
+            .collect();
+        let all = json!({"file": path.display().to_string(), "refused": diagnostics.refused(), "messages": list});
+        print(io::stdout(), &format!("{all:#}\n"));
+    } else {
+        report(path, &diagnostics);
+    }
+    Ok(if diagnostics.refused() {
+        cli::REFUSED
+    } else {
+        cli::OK
+    })
+}
+
+fn apply(path: &Path, unenforced: bool) -> Result<u8, Stop> {
+    let config = good(path)?;
+    if config.needs_enforcement() && kernel::enforced() == Some(false) {
+        let why = "the loaded ksmbd does not enforce the policy of shares: it was built without the hook (Documentation/steering.md, 6)";
+        if !unenforced {
+            return Err(Stop(
+                format!("{why}; nothing was done, --unenforced applies the rest"),
+                cli::NOT_ENFORCED,
+            ));
+        }
+        print(io::stderr(), &format!("warning: {why}\n"));
+    }
+    kernel::apply(&config)?;
+    Ok(cli::OK)
+}
+
+fn act(action: &Action) -> Result<u8, Stop> {
+    match action {
+        Action::Check { file, json } => check(file, *json),
+        Action::Show { file, all, json } => {
+            let config = match file {
+                Some(file) => good(file)?,
+                None => kernel::read()?,
+            };
+            let out = if *json {
+                format!("{:#}\n", text::to_json(&config))
+            } else {
+                text::sections(&config, *all)
+            };
+            print(io::stdout(), &out);
+            Ok(cli::OK)
+        }
+        Action::Diff { file, other } => {
+            let new = good(file)?;
+            let old = match other {
+                Some(other) => good(other)?,
+                None => kernel::read()?,
+            };
+            let difference = text::difference(&old, &new);
+            print(io::stdout(), &difference);
+            Ok(if difference.is_empty() {
+                cli::OK
+            } else {
+                cli::DIFFERENT
+            })
+        }
+        Action::Apply { file, unenforced } => apply(file, *unenforced),
+    }
+}
+
+/// Does what is asked for; the exit status.
+pub fn run(action: &Action) -> u8 {
+    match act(action) {
+        Ok(status) => status,
+        Err(Stop(why, status)) => {
+            print(io::stderr(), &format!("smbdirectctl: {why}\n"));
+            status
+        }
+    }
+}
