@@ -258,7 +258,7 @@ impl Bench<'_> {
         match got {
             Ok(data) => {
                 let want = self.server.share.data(FILE).unwrap_or_default().to_vec();
-                self.note("the operation was repeated on another connection");
+                self.note("the operation gave the right data");
                 same(&data, &want)
             }
             Err(e) => {
