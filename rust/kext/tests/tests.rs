@@ -17,10 +17,10 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{Atomic, Relaxed},
-        Arc,
+        Arc, LockClassKey,
     },
     time::{delay::fsleep, Delta},
-    workqueue::{self, impl_has_work, new_work, Work, WorkItem},
+    workqueue::{self, impl_has_work, Work, WorkItem},
 };
 
 /// Longest wait for anything that has to happen.
@@ -74,25 +74,33 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result {
     Ok(())
 }
 
-/// Runs something on another thread.
-pub fn on_thread(work: impl FnOnce() + Send + 'static) -> Result {
-    Ok(workqueue::system_unbound().try_spawn(GFP_KERNEL, work)?)
+/// A lock class and its name. Lockdep compares the addresses of both, so nothing generic may name them: each crate would have a name of its own, which is
+/// what `Queue::try_spawn` suffers from.
+type Class = (&'static CStr, Pin<&'static LockClassKey>);
+
+#[inline(never)]
+fn thread_class() -> Class {
+    (c"smbdirect::tests::thread", kernel::static_lock_class!())
 }
 
-/// A closure on the BH work queue. `Queue::try_spawn` has one lock class for all work queues, and lockdep sees a deadlock between items in softirq and
-/// others in it.
+#[inline(never)]
+fn softirq_class() -> Class {
+    (c"smbdirect::tests::softirq", kernel::static_lock_class!())
+}
+
+/// A closure on a work queue.
 #[pin_data]
-struct InSoftirq<T> {
+struct Spawned<T> {
     #[pin]
-    work: Work<InSoftirq<T>>,
+    work: Work<Spawned<T>>,
     closure: Option<T>,
 }
 
 impl_has_work! {
-    impl{T} HasWork<Self> for InSoftirq<T> { self.work }
+    impl{T} HasWork<Self> for Spawned<T> { self.work }
 }
 
-impl<T: FnOnce() + Send + 'static> WorkItem for InSoftirq<T> {
+impl<T: FnOnce() + Send + 'static> WorkItem for Spawned<T> {
     type Pointer = Pin<KBox<Self>>;
 
     fn run(mut this: Pin<KBox<Self>>) {
@@ -102,17 +110,30 @@ impl<T: FnOnce() + Send + 'static> WorkItem for InSoftirq<T> {
     }
 }
 
-/// Runs something in softirq, as completions are: on the BH work queue.
-pub fn on_softirq(closure: impl FnOnce() + Send + 'static) -> Result {
+fn spawn(
+    queue: &workqueue::Queue,
+    (name, key): Class,
+    closure: impl FnOnce() + Send + 'static,
+) -> Result {
     let item = KBox::pin_init(
-        pin_init!(InSoftirq {
-            work <- new_work!("smbdirect::tests::in_softirq"),
+        pin_init!(Spawned {
+            work <- Work::new(name, key),
             closure: Some(closure),
         }),
         GFP_KERNEL,
     )?;
-    workqueue::system_bh().enqueue(item);
+    queue.enqueue(item);
     Ok(())
+}
+
+/// Runs something on another thread.
+pub fn on_thread(closure: impl FnOnce() + Send + 'static) -> Result {
+    spawn(workqueue::system_unbound(), thread_class(), closure)
+}
+
+/// Runs something in softirq, as completions are: on the BH work queue.
+pub fn on_softirq(closure: impl FnOnce() + Send + 'static) -> Result {
+    spawn(workqueue::system_bh(), softirq_class(), closure)
 }
 
 /// How many [`Probe`]s were made and dropped.

@@ -281,6 +281,10 @@ fn depths() -> ConnParam {
 }
 
 impl Owner for Node {
+    fn id(&self) -> u64 {
+        0
+    }
+
     fn received(this: ArcBorrow<'_, Self>, received: Received<'_, Self>) {
         this.note();
         let bytes = received.slot.bytes().get(..received.len);

@@ -67,13 +67,22 @@ pub(super) unsafe fn register(
     };
     let alive = || true;
     // SAFETY: An iterator over kernel memory; how long it stays is our caller's promise.
-    unsafe { pool.register(ctx, iter.as_mut_ptr(), direction, jiffies(wait_ms), alive) }
+    unsafe {
+        pool.register(
+            ctx,
+            iter.as_mut_ptr(),
+            direction,
+            jiffies(wait_ms),
+            alive,
+            || {},
+        )
+    }
 }
 
 /// Gives a registration back.
 pub(super) fn deregister(node: &Node, ctx: &ProcessCtx, mr: &Arc<Mr>) -> Result {
     let endpoint = node.gate.enter().ok_or(ENOTCONN)?;
-    endpoint.mrs().ok_or(EINVAL)?.deregister(ctx, mr)
+    endpoint.mrs().ok_or(EINVAL)?.deregister(ctx, mr).map(drop)
 }
 
 fn counts(node: &Node) -> Result<(usize, usize)> {
@@ -295,7 +304,7 @@ mod cases {
                         let result = unsafe {
                             smbd_test_iter(iter.as_mut_ptr(), &mut vec, buf, len, true);
                             let iter = iter.as_mut_ptr();
-                            pool.register(ctx, iter, Direction::ToDevice, 1, || true)
+                            pool.register(ctx, iter, Direction::ToDevice, 1, || true, || {})
                         };
                         ensure!(matches!(
                             result,
