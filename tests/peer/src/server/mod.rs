@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A server with a share in memory, in one thread, whose manners a case decides.
 
+mod accept;
 mod answer;
 mod connection;
 mod info;

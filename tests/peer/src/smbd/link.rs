@@ -63,7 +63,7 @@ impl Offer {
         self
     }
 
-    pub(super) fn queues(&self) -> Queues {
+    pub(crate) fn queues(&self) -> Queues {
         let size = self
             .receive_size
             .unwrap_or(self.request.max_receive_size as usize);
@@ -134,7 +134,7 @@ fn how(kind: SendKind) -> String {
 
 /// The connection.
 pub struct Link {
-    pub(super) endpoint: Endpoint,
+    pub(crate) endpoint: Endpoint,
     pub log: Transcript,
     pub number: u32,
     pub offer: Offer,
@@ -150,7 +150,7 @@ pub struct Link {
     /// Tokens that the server has invalidated.
     pub invalidated: Vec<u32>,
     /// What came while a message was being sent.
-    pub(super) kept: VecDeque<Received>,
+    pub(crate) kept: VecDeque<Received>,
     last: Instant,
 }
 
@@ -169,7 +169,7 @@ impl Link {
         Ok(Self::new(log, number, endpoint, offer))
     }
 
-    pub(super) fn new(log: &Transcript, number: u32, endpoint: Endpoint, offer: Offer) -> Self {
+    pub(crate) fn new(log: &Transcript, number: u32, endpoint: Endpoint, offer: Offer) -> Self {
         Link {
             endpoint,
             log: log.clone(),
@@ -278,7 +278,7 @@ impl Link {
     }
 
     /// The next message as bytes; None when the deadline comes first.
-    pub(super) fn next_bytes(&mut self, deadline: Instant) -> Try<Option<(Vec<u8>, Option<u32>)>> {
+    pub(crate) fn next_bytes(&mut self, deadline: Instant) -> Try<Option<(Vec<u8>, Option<u32>)>> {
         match self.endpoint.next(deadline)? {
             Some(Event::Received {
                 bytes,
@@ -315,7 +315,7 @@ impl Link {
     }
 
     /// The next data message from the wire.
-    pub(super) fn arrival(&mut self, wait: Duration) -> Try<Option<Received>> {
+    pub(crate) fn arrival(&mut self, wait: Duration) -> Try<Option<Received>> {
         let Some((bytes, invalidated)) = self.next_bytes(Instant::now() + wait)? else {
             return Ok(None);
         };

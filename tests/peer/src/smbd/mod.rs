@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! SMB Direct as this peer speaks it: nothing is hidden from the cases.
 
-mod accept;
 mod link;
 mod stream;
 pub mod wire;

@@ -110,7 +110,7 @@ impl Link {
     }
 
     /// Post receives up to the offered number: how many to grant for that.
-    pub(super) fn refill(&mut self) -> Try<u16> {
+    pub(crate) fn refill(&mut self) -> Try<u16> {
         let n = self.grant();
         self.fill_receives()?;
         Ok(n)

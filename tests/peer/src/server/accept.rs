@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::link::{Link, Offer, PATIENCE};
-use super::wire::{Descriptor, NegotiateRequest, NegotiateResponse, VERSION};
+use crate::smbd::wire::{Descriptor, NegotiateRequest, NegotiateResponse, VERSION};
+use crate::smbd::{Link, Offer, PATIENCE};
 use crate::stop::{Stop, Try};
 use crate::transcript::{self, Transcript};
 use crate::verbs::{Endpoint, Region, Request, Transfer};
