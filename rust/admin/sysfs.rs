@@ -17,6 +17,7 @@ use kernel::{
 };
 use smbdirect_kext::{
     ctx::ProcessCtx,
+    list::take_first,
     sysfs::{Directory, Empty, Files, Parent, Text, MAX_FILE},
 };
 
@@ -293,19 +294,6 @@ fn add<T: Files>(
     Ok(())
 }
 
-/// Takes a directory out of a list. To be dropped without the lock.
-fn take<T: Files>(
-    list: &mut KVec<Directory<T>>,
-    which: impl Fn(&T) -> bool,
-) -> Option<Directory<T>> {
-    let at = list.iter().position(|d| which(d.data()))?;
-    let gone = list.remove(at).ok();
-    if list.is_empty() {
-        *list = KVec::new();
-    }
-    gone
-}
-
 impl Observer for Publisher {
     fn device_added(&self, device: &Arc<DeviceStats>) {
         let mut shown = crate::SHOWN.lock();
@@ -329,8 +317,8 @@ impl Observer for Publisher {
     }
 
     fn device_removed(&self, device: &Arc<DeviceStats>) {
-        let gone = take(&mut crate::SHOWN.lock().devices, |d| {
-            Arc::ptr_eq(&d.0, device)
+        let gone = take_first(&mut crate::SHOWN.lock().devices, |d| {
+            Arc::ptr_eq(&d.data().0, device)
         });
         drop(gone);
     }
@@ -351,8 +339,8 @@ impl Observer for Publisher {
     }
 
     fn released(&self, socket: &Socket) {
-        let gone = take(&mut crate::SHOWN.lock().connections, |c| {
-            core::ptr::eq(&*c.0, socket)
+        let gone = take_first(&mut crate::SHOWN.lock().connections, |c| {
+            core::ptr::eq(&*c.data().0, socket)
         });
         drop(gone);
     }

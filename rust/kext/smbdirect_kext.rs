@@ -11,6 +11,7 @@ const __LOG_PREFIX: &[u8] = b"smbdirect\0";
 pub mod bindings;
 pub mod ctx;
 pub mod gate;
+pub mod list;
 pub mod log;
 pub mod sysfs;
 #[cfg(smbdirect_kunit)]

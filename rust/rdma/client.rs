@@ -12,7 +12,7 @@ use kernel::{
     sync::SetOnce,
     types::Opaque,
 };
-use smbdirect_kext::bindings;
+use smbdirect_kext::{bindings, list::take_first};
 
 global_lock! {
     // SAFETY: Initialised by `Registration::new`, which runs before any use.
@@ -135,14 +135,7 @@ unsafe extern "C" fn add(raw: *mut bindings::ib_device) -> c_int {
 ///
 /// Called by the RDMA core for a device that `add` was called with.
 unsafe extern "C" fn remove(raw: *mut bindings::ib_device, _data: *mut c_void) {
-    {
-        let mut devices = DEVICES.lock();
-        devices.retain(|entry| entry.0.as_ptr() != raw);
-        // The list is never dropped: without this, the module would leave its memory behind.
-        if devices.is_empty() {
-            *devices = KVec::new();
-        }
-    }
+    let _ = take_first(&mut DEVICES.lock(), |entry| entry.0.as_ptr() == raw);
     if let (Some(raw), Some(watcher)) = (NonNull::new(raw), WATCHER.as_ref()) {
         // SAFETY: The core keeps the device registered until this returns.
         watcher.removed(unsafe { Device::from_raw(raw) }.id());

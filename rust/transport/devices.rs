@@ -12,6 +12,7 @@ use kernel::{
     str::CString,
     sync::{Arc, SetOnce},
 };
+use smbdirect_kext::list::take_first;
 use smbdirect_rdma::{
     client::Watcher,
     device::{node_type, Device, DeviceId},
@@ -71,16 +72,7 @@ impl Watcher for Devices {
     }
 
     fn removed(&self, id: DeviceId) {
-        let gone = {
-            let mut devices = crate::DEVICES.lock();
-            let at = devices.iter().position(|device| device.id == id);
-            let gone = at.and_then(|at| devices.remove(at).ok());
-            // The list is never dropped: without this, the module would leave its memory behind.
-            if devices.is_empty() {
-                *devices = KVec::new();
-            }
-            gone
-        };
+        let gone = take_first(&mut crate::DEVICES.lock(), |device| device.id == id);
         if let (Some(device), Some(observer)) = (gone, OBSERVER.as_ref()) {
             observer.device_removed(&device);
         }

@@ -24,6 +24,7 @@ use smbdirect_core::{
 };
 use smbdirect_kext::{
     ctx::{NoioScope, ProcessCtx},
+    list::take_first,
     time::{jiffies, now_ms},
     trace,
     wait::Mode,
@@ -110,13 +111,7 @@ impl Socket {
             if let Some(device) = this.device.as_ref() {
                 device.past.absorb(&this.stats);
             }
-            let at = sockets.iter().position(|s| Arc::ptr_eq(s, this));
-            let gone = at.and_then(|at| sockets.remove(at).ok());
-            // The list is never dropped: without this, the module would leave its memory behind.
-            if sockets.is_empty() {
-                *sockets = KVec::new();
-            }
-            gone
+            take_first(&mut sockets, |s| Arc::ptr_eq(s, this))
         };
         drop(gone);
         this.status.wind_down(Event::Disconnect);
