@@ -5,6 +5,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use crate::stop::{Stop, Try};
 
@@ -73,6 +75,28 @@ impl KernelLog {
         });
         found
     }
+}
+
+/// When cifs tried to connect. The kernel prints at most 10 lines of one kind in
+/// 5 s, and a mount that fails gives two, one for each port.
+static ATTEMPTS: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
+
+/// cifs is about to connect.
+pub fn attempt() {
+    if let Ok(mut attempts) = ATTEMPTS.lock() {
+        attempts.push(Instant::now());
+    }
+}
+
+/// Whether the kernel will print with which error the next attempt ends.
+pub fn log_has_room() -> bool {
+    const WINDOW: Duration = Duration::from_millis(5_200);
+    const MOST: usize = 4;
+    let Ok(mut attempts) = ATTEMPTS.lock() else {
+        return true;
+    };
+    attempts.retain(|at| at.elapsed() < WINDOW);
+    attempts.len() < MOST
 }
 
 /// What must be the same after a case as before it.
