@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How a batch is made: slices are mapped within the budget, chained, and posted.
+
+use super::{
+    batch::{Slice, FAILED, POSTED},
+    Batch, Local, RwEngine, Transfer,
+};
+use crate::{
+    chunk::Direction,
+    cqe::Ticket,
+    endpoint::{Fault, Owner},
+    verbs::Signal,
+};
+use kernel::{
+    ffi::c_void,
+    prelude::*,
+    sync::{
+        atomic::{Relaxed, Release},
+        Arc,
+    },
+};
+use smbdirect_kext::{bindings, ctx::ProcessCtx, trace};
+
+/// Most slices of a batch.
+const BATCH_SLICES: usize = 16;
+
+impl<O: Owner> RwEngine<O> {
+    /// Builds and posts a batch from the front of `transfers`.
+    ///
+    /// Returns `Ok(None)` if the budget does not allow even the first slice now: wait for a batch of one's own, or with [`wait_budget`](Self::wait_budget).
+    /// Sleeps (allocations, DMA mapping).
+    pub fn start(
+        &self,
+        ctx: &ProcessCtx,
+        local: Local<'_>,
+        direction: Direction,
+        transfers: &mut core::iter::Peekable<impl Iterator<Item = Transfer>>,
+    ) -> Result<Option<Arc<Batch<O>>>> {
+        let batch = Batch::new(self.verbs, direction)?;
+        // SAFETY: Nobody else has the batch yet.
+        let slices = unsafe { &mut *batch.slices.get() };
+        let (mut entries, mut mrs) = (0, 0);
+        let result = loop {
+            let Some(&transfer) = transfers.peek() else {
+                break Ok(());
+            };
+            if slices.len() == BATCH_SLICES || entries >= self.total / 4 {
+                break Ok(());
+            }
+            if let Err(err) = slices.reserve(1, GFP_KERNEL) {
+                break Err(err.into());
+            }
+            match self.map(local, direction, transfer) {
+                Ok(Some((slice, cost, cost_mrs))) => {
+                    entries += cost;
+                    mrs += cost_mrs;
+                    // Room was reserved.
+                    let _ = slices.push_within_capacity(slice);
+                    transfers.next();
+                }
+                Ok(None) => break Ok(()),
+                Err(err) => break Err(err),
+            }
+        };
+        batch.entries.store(entries, Relaxed);
+        batch.mrs.store(mrs, Relaxed);
+        if let Err(err) = result {
+            self.release(&batch);
+            return Err(err);
+        }
+        if slices.is_empty() {
+            return Ok(None);
+        }
+        self.launch(ctx, &batch)?;
+        Ok(Some(batch))
+    }
+
+    /// Maps one transfer, with its share of the budget. `None` if the budget does not allow it now.
+    fn map(
+        &self,
+        local: Local<'_>,
+        direction: Direction,
+        t: Transfer,
+    ) -> Result<Option<(KBox<Slice>, u32, u32)>> {
+        if t.len == 0 || t.local.checked_add(t.len).is_none_or(|end| end > local.len) {
+            return Err(EINVAL);
+        }
+        // SAFETY: In bounds by the check above.
+        let start = unsafe { local.start.as_ptr().add(t.local) }.cast::<c_void>();
+        // SAFETY: Kernel memory, by the invariant of `Local`.
+        let bound = unsafe { bindings::smbd_sg_bound(start, t.len) };
+        let mut sg: KVVec<bindings::scatterlist> =
+            KVVec::with_capacity(bound as usize, GFP_KERNEL)?;
+        for _ in 0..bound {
+            sg.push(bindings::scatterlist::default(), GFP_KERNEL)?;
+        }
+        // SAFETY: The list has `bound` entries; the memory is valid.
+        let nents = unsafe { bindings::smbd_sg_from_buf(sg.as_mut_ptr(), bound, start, t.len) };
+        let nents = u32::try_from(nents).map_err(|_| EINVAL)?;
+        let (write_sge, read_sge) = self.verbs().max_sge();
+        let by_mr = self.reads_by_mr && direction == Direction::FromDevice;
+        let (cost, cost_mrs) = match direction {
+            // REG, READ and, should a key have to be invalidated apart, an INV before the next use plus the INV that ends it.
+            Direction::FromDevice if by_mr => (4, 1),
+            Direction::FromDevice => (nents.div_ceil(read_sge), 0),
+            Direction::ToDevice => (nents.div_ceil(write_sge), 0),
+        };
+        if !self.reserve(cost, cost_mrs) {
+            return Ok(None);
+        }
+        let mut slice = match KBox::new(
+            Slice {
+                ctx: bindings::rdma_rw_ctx::default(),
+                sg,
+                nents,
+            },
+            GFP_KERNEL,
+        ) {
+            Ok(slice) => slice,
+            Err(err) => {
+                self.give_back(cost, cost_mrs);
+                return Err(err.into());
+            }
+        };
+        let raw_direction = match direction {
+            Direction::ToDevice => bindings::dma_data_direction::DMA_TO_DEVICE,
+            Direction::FromDevice => bindings::dma_data_direction::DMA_FROM_DEVICE,
+        };
+        // SAFETY: A filled list over memory that stays valid while the slice exists (the caller waits for it); the QP is alive.
+        let ret = unsafe {
+            bindings::rdma_rw_ctx_init(
+                &mut slice.ctx,
+                self.verbs().qp(),
+                self.verbs().port(),
+                slice.sg.as_mut_ptr(),
+                nents,
+                0,
+                t.remote,
+                t.rkey,
+                raw_direction,
+            )
+        };
+        if ret < 0 {
+            self.give_back(cost, cost_mrs);
+            return Err(Error::from_errno(ret));
+        }
+        Ok(Some((slice, cost, cost_mrs)))
+    }
+
+    /// Chains the slices and posts them.
+    fn launch(&self, _ctx: &ProcessCtx, batch: &Arc<Batch<O>>) -> Result {
+        {
+            let mut live = self.live.lock();
+            if live.push_within_capacity(batch.clone()).is_err() {
+                drop(live);
+                self.release(batch);
+                return Err(EBUSY);
+            }
+        }
+        // SAFETY: State BUILDING: the batch is ours.
+        let slices = unsafe { &mut *batch.slices.get() };
+        let mut first: *mut bindings::ib_send_wr = core::ptr::null_mut();
+        let qp = self.verbs().qp();
+        for (i, slice) in slices.iter_mut().rev().enumerate() {
+            let cqe = if i == 0 {
+                Ticket::cqe(batch.ticket.get())
+            } else {
+                core::ptr::null_mut()
+            };
+            // SAFETY: An initialised context; the budget guarantees that its entries fit, so the chain will be posted and the key changes this makes
+            // are not lost.
+            first = unsafe {
+                bindings::rdma_rw_ctx_wrs(&mut slice.ctx, qp, self.verbs().port(), cqe, first)
+            };
+        }
+        let (mut tail, mut count) = (first, 1u32);
+        // SAFETY: A well-formed chain.
+        unsafe {
+            while !(*tail).next.is_null() {
+                tail = (*tail).next;
+                count += 1;
+            }
+        }
+        if trace::Reg::enabled() {
+            self.each_region(batch, |conn, mr| {
+                trace::Reg::emit(|| trace::Reg {
+                    conn,
+                    key: mr.lkey,
+                    iova: mr.iova,
+                    length: u32::try_from(mr.length).unwrap_or(u32::MAX),
+                    writable: true,
+                })
+            });
+        }
+        batch.state.store(POSTED, Release);
+        // SAFETY: The chain belongs to the batch, which `live` keeps until its completion or the drain.
+        let posted = unsafe {
+            self.verbs().post(
+                (first, tail, count),
+                Signal::Always,
+                |seq| (*batch.ticket.get()).seq = seq,
+                |_| {},
+            )
+        };
+        match posted {
+            Ok(()) => Ok(()),
+            Err(refused) if refused.posted == 0 => {
+                if refused.launched {
+                    // The keys of its MRs have moved on without the hardware.
+                    self.verbs().fault(Fault::Post(refused.error));
+                }
+                batch.state.store(FAILED, Release);
+                self.retire(batch);
+                Err(refused.error)
+            }
+            Err(refused) => {
+                // Half-posted: it stays in `live` until the QP has been drained; the connection cannot go on.
+                self.verbs().fault(Fault::Post(refused.error));
+                Err(refused.error)
+            }
+        }
+    }
+}
