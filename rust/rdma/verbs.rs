@@ -1,27 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Protection domain, completion queue and queue pair of one connection, and the ledger of its send queue.
+//! Protection domain, completion queue and queue pair of one connection.
 //!
 //! C header: [`include/rdma/ib_verbs.h`](srctree/include/rdma/ib_verbs.h)
+//!
+//! Here they are made, asked and destroyed. [`post`] is the only way into the send queue, whose accounts [`ledger`] keeps; [`nudge`] is for siw.
+
+mod ledger;
+mod nudge;
+mod post;
+
+pub use post::Refused;
+pub(crate) use post::Signal;
 
 use crate::{
     cm::CmId,
-    cqe::{set_cqe, wc_result, Ticket},
     endpoint::{Fault, Owner},
     memory::Charge,
 };
 use core::cell::UnsafeCell;
 use kernel::{
-    container_of,
     error::{from_err_ptr, to_result},
     ffi::c_void,
     new_spinlock_irq,
     prelude::*,
     sync::{
-        atomic::{Acquire, Atomic, AtomicFlag, Full, Release},
+        atomic::{Atomic, AtomicFlag},
         Arc, ArcBorrow, SpinLockIrq,
     },
 };
+use ledger::Ledger;
+use nudge::Nudge;
 use smbdirect_kext::{bindings, ctx::ProcessCtx, trace};
 
 /// How large to make the queues.
@@ -42,58 +51,14 @@ pub struct QueueSizes {
 /// Entries of every queue that only `ib_drain_qp` uses.
 const DRAIN: u32 = 1;
 
-/// The ledger of the send queue: what is posted, and up to where the hardware has finished.
+/// Most send-queue entries that RDMA reads and writes may have ([`QueueSizes::rw`]).
 ///
-/// Sequence numbers wrap; only differences are used.
-pub(crate) struct Ledger {
-    depth: u32,
-    posted: u32,
-    finished: u32,
-    signalled: u32,
-    /// Somebody waits for a send slot.
-    slot_wanted: bool,
-}
+/// With 64 sends, the margin and what draining needs, the send queue has 251 entries; providers round queues up to a power of two.
+pub const MAX_RW_ENTRIES: u32 = 120;
 
-impl Ledger {
-    fn in_flight(&self) -> u32 {
-        self.posted.wrapping_sub(self.finished)
-    }
-
-    /// Whether `n` more entries fit.
-    pub(crate) fn fits(&self, n: u32) -> bool {
-        n <= self.depth.saturating_sub(self.in_flight())
-    }
-
-    /// Whether the next `n` entries must end signalled, lest too much of the queue (or of a resource with `every` entries) wait for a completion that
-    /// nobody asked for.
-    pub(crate) fn must_signal(&self, n: u32, every: u32) -> bool {
-        let unsignalled = self.posted.wrapping_sub(self.signalled).saturating_add(n);
-        unsignalled >= every.min(self.depth / 4).max(1)
-    }
-
-    /// Takes `n` entries; returns the sequence number of the last.
-    pub(crate) fn take(&mut self, n: u32, signalled: bool) -> u32 {
-        self.posted = self.posted.wrapping_add(n);
-        if signalled {
-            self.signalled = self.posted;
-        }
-        self.posted
-    }
-
-    /// Gives back the last `n` entries, which were refused by the driver, and with them the signal that was taken with the chain; `signalled` is the last one
-    /// before it.
-    pub(crate) fn untake(&mut self, n: u32, signalled: u32) {
-        self.posted = self.posted.wrapping_sub(n);
-        self.signalled = signalled;
-    }
-
-    /// Everything up to `seq` has finished: the send queue completes in order.
-    pub(crate) fn finish(&mut self, seq: u32) {
-        if (seq.wrapping_sub(self.finished) as i32) > 0 {
-            self.finished = seq;
-        }
-    }
-}
+/// Most SGEs asked for per send work request: enough to keep RDMA reads and writes of scattered pages short without making each entry of the
+/// send queue large.
+pub(crate) const MAX_SEND_SGE: u32 = 8;
 
 /// A protection domain; freed when the last of the objects in it is.
 ///
@@ -146,7 +111,7 @@ pub struct Verbs<O: Owner> {
     pd: Arc<Pd>,
     pub(crate) owner: Arc<O>,
     #[pin]
-    pub(crate) sq: SpinLockIrq<Ledger>,
+    sq: SpinLockIrq<Ledger>,
     /// Everything up to here has finished; a copy of the ledger's, to be read without its lock.
     finished: Atomic<u32>,
     sizes: QueueSizes,
@@ -155,15 +120,6 @@ pub struct Verbs<O: Owner> {
     /// Written and posted by whoever sets `nudged`, which its completion clears.
     nudge: UnsafeCell<Nudge<O>>,
     charge: Charge,
-}
-
-/// See [`Verbs::nudge`].
-#[repr(C)]
-struct Nudge<O: Owner> {
-    ticket: Ticket,
-    verbs: *const Verbs<O>,
-    wr: bindings::ib_rdma_wr,
-    sge: bindings::ib_sge,
 }
 
 // SAFETY: Verbs objects may be used from every thread; the core and the providers lock them.
@@ -258,19 +214,11 @@ impl<O: Owner> Verbs<O> {
                 cq: raw_cq,
                 pd: its_pd,
                 owner: its_owner,
-                sq <- new_spinlock_irq!(
-                    Ledger { depth, posted: 0, finished: 0, signalled: 0, slot_wanted: false },
-                    "smbdirect::Verbs::sq"
-                ),
+                sq <- new_spinlock_irq!(Ledger::new(depth), "smbdirect::Verbs::sq"),
                 finished: Atomic::new(0),
                 sizes,
                 nudged: AtomicFlag::new(false),
-                nudge: UnsafeCell::new(Nudge {
-                    ticket: Ticket::new(nudge_done::<O>),
-                    verbs: core::ptr::null(),
-                    wr: bindings::ib_rdma_wr::default(),
-                    sge: bindings::ib_sge::default(),
-                }),
+                nudge: UnsafeCell::new(Nudge::new()),
                 charge: Charge::of::<Self>().and(Charge::shared::<Pd>()),
             }),
             GFP_KERNEL,
@@ -346,149 +294,6 @@ impl<O: Owner> Verbs<O> {
         self.sizes
     }
 
-    /// Posts a chain of work requests, given by its first one, its tail, and their number, under the ledger. Any context.
-    ///
-    /// `assign` is called with the sequence number of the *last* entry before the driver sees the chain, and `undo` with how many entries the driver took if it
-    /// did not take all; both with the ledger's lock held.
-    ///
-    /// # Safety
-    ///
-    /// The chain is well-formed, ends in its tail after that number of entries, and everything it refers to stays alive until its completion or the
-    /// destruction of the QP. The tail's `wr_cqe` points into a `Ticket`.
-    pub(crate) unsafe fn post(
-        &self,
-        (first, tail, n): (*mut bindings::ib_send_wr, *mut bindings::ib_send_wr, u32),
-        signal: Signal,
-        assign: impl FnOnce(u32),
-        undo: impl FnOnce(u32),
-    ) -> core::result::Result<(), Refused> {
-        let mut sq = self.sq.lock();
-        if !sq.fits(n) {
-            return Err(Refused {
-                posted: 0,
-                launched: false,
-                error: EAGAIN,
-            });
-        }
-        let signalled = match signal {
-            Signal::Always => true,
-            Signal::Never => false,
-            Signal::Every(every) => sq.must_signal(n, every),
-        };
-        // SAFETY: `tail` is valid by the safety requirement.
-        unsafe {
-            if signalled {
-                (*tail).send_flags |= bindings::ib_send_flags_IB_SEND_SIGNALED;
-            } else {
-                (*tail).send_flags &= !bindings::ib_send_flags_IB_SEND_SIGNALED;
-            }
-        }
-        let before = sq.signalled;
-        let seq = sq.take(n, signalled);
-        assign(seq);
-        let traced = |count, error| {
-            trace::PostSend::emit(|| trace::PostSend {
-                conn: self.conn(),
-                seq,
-                count,
-                // SAFETY: The chain is valid by the safety requirement.
-                opcode: unsafe { (*first).opcode },
-                signalled,
-                error,
-            });
-        };
-        traced(n, 0);
-        let mut bad: *const bindings::ib_send_wr = core::ptr::null();
-        // SAFETY: By the safety requirement; `bad` is always passed, so a half-posted chain is told apart.
-        let ret = unsafe { bindings::smbd_post_send(self.qp, first, &mut bad) };
-        if ret == 0 {
-            return Ok(());
-        }
-        let mut posted = n;
-        // If the provider does not say which entry it refused, everything may have been posted.
-        if !bad.is_null() {
-            posted = 0;
-            let mut wr = first.cast_const();
-            while posted < n && !wr.is_null() && wr != bad {
-                posted += 1;
-                // SAFETY: Still a member of the chain.
-                wr = unsafe { (*wr).next };
-            }
-            sq.untake(n - posted, before);
-            undo(posted);
-        }
-        traced(posted, ret);
-        Err(Refused {
-            posted,
-            launched: true,
-            error: Error::from_errno(ret),
-        })
-    }
-
-    /// Records that everything up to `seq` finished: the send queue works in order. (On iWARP a read may still be outstanding when a send posted after
-    /// it is reported; reads are therefore never released by this, only by their own completion.) Softirq.
-    #[inline]
-    pub(crate) fn finish(&self, seq: u32) {
-        let wanted = {
-            let mut sq = self.sq.lock();
-            sq.finish(seq);
-            self.finished.store(sq.finished, Release);
-            core::mem::take(&mut sq.slot_wanted)
-        };
-        if wanted {
-            O::send_space(self.owner.as_arc_borrow());
-        }
-    }
-
-    /// Up to where everything has finished.
-    #[inline]
-    pub(crate) fn finished(&self) -> u32 {
-        self.finished.load(Acquire)
-    }
-
-    /// Has the owner told when something finishes. Under the lock, so either that completion sees the wish, or what it finished is seen after this.
-    pub(crate) fn want_slot(&self) {
-        self.sq.lock().slot_wanted = true;
-    }
-
-    /// Makes the peer's adapter, or ours, look at the connection: posts an RDMA read (or write) of no bytes, which needs no valid key (RFC 5040) and which no
-    /// software sees. One at a time; any context.
-    ///
-    /// For siw: its passive side can miss that the first message has come, because it sends the reply of the MPA handshake before it listens to the socket. The
-    /// message then stays there until anything else arrives: the read's response, or the peer's write.
-    pub fn nudge(&self, read: bool) {
-        if self.nudged.xchg(true, Full) {
-            return;
-        }
-        let nudge = self.nudge.get();
-        // SAFETY: The flag was clear, so nobody else uses the cell, and the hardware does not; it lives in `self`, which outlives the QP.
-        let posted = unsafe {
-            (*nudge).verbs = self;
-            (*nudge).sge.lkey = self.lkey();
-            let wr = &mut (*nudge).wr;
-            wr.wr.opcode = if read {
-                bindings::ib_wr_opcode_IB_WR_RDMA_READ
-            } else {
-                bindings::ib_wr_opcode_IB_WR_RDMA_WRITE
-            };
-            wr.wr.sg_list = core::ptr::addr_of_mut!((*nudge).sge);
-            wr.wr.num_sge = 1;
-            wr.rkey = 1;
-            let first = core::ptr::addr_of_mut!((*nudge).wr.wr);
-            let ticket = core::ptr::addr_of_mut!((*nudge).ticket);
-            set_cqe(first, ticket);
-            self.post(
-                (first, first, 1),
-                Signal::Always,
-                |seq| (*ticket).seq = seq,
-                |_| {},
-            )
-        };
-        if posted.is_err_and(|refused| refused.posted == 0) {
-            self.nudged.store(false, Release);
-        }
-    }
-
     /// Moves the QP to the error state, so that everything posted flushes. Sleeps.
     pub fn set_error(&self, _ctx: &ProcessCtx) {
         let mut attr = bindings::ib_qp_attr {
@@ -523,56 +328,6 @@ impl<O: Owner> PinnedDrop for Verbs<O> {
     }
 }
 
-/// Most send-queue entries that RDMA reads and writes may have ([`QueueSizes::rw`]).
-///
-/// With 64 sends, the margin and what draining needs, the send queue has 251 entries; providers round queues up to a power of two.
-pub const MAX_RW_ENTRIES: u32 = 120;
-
-/// Most SGEs asked for per send work request: enough to keep RDMA reads and writes of scattered pages short without making each entry of the
-/// send queue large.
-pub(crate) const MAX_SEND_SGE: u32 = 8;
-
-/// Whether the last entry of a chain is to be reported when it is done. Others are only reported if they fail.
-#[derive(Clone, Copy)]
-pub(crate) enum Signal {
-    /// Yes.
-    Always,
-    /// No: the entries are few, and others follow that are.
-    Never,
-    /// If so many entries, or a quarter of the queue, would otherwise go unreported.
-    Every(u32),
-}
-
-/// A chain that was not posted, or not wholly.
-pub struct Refused {
-    /// How many of its first entries the driver took.
-    pub posted: u32,
-    /// Whether the driver was asked at all.
-    pub launched: bool,
-    /// Why it took no more; `-EAGAIN` if the ledger refused before the driver was asked.
-    pub error: Error,
-}
-
-/// A nudge is done. Softirq.
-///
-/// # Safety
-///
-/// `ticket` is that of a [`Nudge`].
-unsafe fn nudge_done<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
-    // SAFETY: By the safety requirement; the ticket is at the beginning of it, and `Verbs::nudge` has set the pointer to itself, which exists while
-    // completions come.
-    let (verbs, seq) = unsafe {
-        let nudge: *mut Nudge<O> = container_of!(ticket, Nudge<O>, ticket);
-        (&*(*nudge).verbs, (*ticket).seq)
-    };
-    verbs.trace_done(seq, wc);
-    verbs.finish(seq);
-    match wc_result(wc) {
-        Ok(()) => verbs.nudged.store(false, Release),
-        Err(error) => verbs.fault(Fault::Transfer(error)),
-    }
-}
-
 /// QP events. Driver context, possibly hard IRQ.
 ///
 /// # Safety
@@ -593,7 +348,3 @@ unsafe extern "C" fn qp_event<O: Owner>(event: *mut bindings::ib_event, context:
         _ => {}
     }
 }
-
-#[cfg(smbdirect_kunit)]
-#[path = "tests/ledger.rs"]
-mod ledger_tests;
