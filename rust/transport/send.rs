@@ -3,14 +3,14 @@
 //! Sending messages (MS-SMBD 3.1.4.2, 3.1.5.1, 3.1.5.4).
 //!
 //! Payload is copied into send slots, so everything the caller gave is the caller's again when a call returns. Fragments are full except the
-//! last, however many pieces the message comes in.
+//! last, however many pieces the message comes in. What a sender has to wait for, and how long, is in [`wait`].
 #![forbid(unsafe_code)]
 
-use super::{
-    cause::Cause,
-    socket::{Role, Socket},
-    stats::own,
-};
+mod wait;
+
+pub(super) use wait::{allowed_ms, MESSAGE_GRACE_MS};
+
+use super::{cause::Cause, socket::Socket, stats::own};
 use kernel::{iov::IovIterSource, prelude::*, sync::ArcBorrow};
 use smbdirect_core::{
     link::{Link, SendState},
@@ -20,30 +20,17 @@ use smbdirect_core::{
 use smbdirect_kext::{
     ctx::ProcessCtx,
     log::{class, Level},
-    time::{jiffies, now_ms},
+    time::now_ms,
     trace,
-    wait::{Mode, Outcome},
 };
 use smbdirect_rdma::{
     send_ring::{Chain, SendSlot},
     Endpoint,
 };
+use wait::{Need, Pace};
 
-/// How long a server waits for a credit. The peer's SMB Direct layer grants them, not its application.
-const SERVER_CREDIT_MS: u64 = 5_000;
-/// Slowest transfer of a message that anybody puts up with, in bytes per second, after a grace: a server's is this, a client's the time for keepalive.
-const MIN_RATE: u64 = 64 * 1024;
-pub(super) const MESSAGE_GRACE_MS: u64 = 30_000;
-/// Most time that the senders of a server may have waited for the peer over all messages, less what the fragments that went out would have taken at
-/// [`MIN_RATE`]: a peer that gives one credit every few seconds would keep a worker for ever.
-const STARVED_MS: u64 = 30_000;
 /// A fragment earns the time of at least this many bytes.
 const MIN_EARNED: u64 = 1024;
-
-/// Milliseconds that `bytes` may take at [`MIN_RATE`].
-pub(super) fn allowed_ms(bytes: u64) -> u64 {
-    bytes.saturating_mul(1000) / MIN_RATE
-}
 
 /// Whether a message asks the peer for an answer.
 pub(super) fn asks(header: &[u8]) -> bool {
@@ -83,43 +70,6 @@ pub(crate) struct Outgoing {
     pub(crate) open: Option<(u16, u16)>,
     /// Bytes of the message that are not in a posted fragment or in the open one.
     pub(crate) left: u32,
-}
-
-/// The time that a message has.
-#[derive(Clone, Copy)]
-struct Pace {
-    /// When it began, in milliseconds.
-    started: u64,
-    /// Its length when it began.
-    bytes: u64,
-}
-
-impl Pace {
-    /// Of a message of `bytes` that begins now.
-    fn new(bytes: u32) -> Self {
-        Self {
-            started: now_ms(),
-            bytes: u64::from(bytes),
-        }
-    }
-}
-
-/// Why a sender has to wait.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Need {
-    Token,
-    Credit,
-    Slot,
-}
-
-impl Need {
-    fn name(self) -> &'static CStr {
-        match self {
-            Self::Token => c"token",
-            Self::Credit => c"credit",
-            Self::Slot => c"slot",
-        }
-    }
 }
 
 impl Socket {
@@ -350,183 +300,5 @@ impl Socket {
             );
             Self::fail_for(this, ECONNABORTED, Cause::Adapter);
         })
-    }
-
-    /// Takes the message token: nobody else sends until it is given back.
-    fn take_token(this: ArcBorrow<'_, Self>, ctx: &ProcessCtx, out: &mut Outgoing) -> Result {
-        let take = || {
-            this.with_link(|est| {
-                let free = !est.token;
-                est.token = true;
-                est.senders_wait |= !free;
-                free
-            })
-        };
-        if take() == Some(true) {
-            out.token = true;
-            return Ok(());
-        }
-        Self::wait_for(this, ctx, out, Need::Token, Pace::new(0))
-    }
-
-    /// Gives the token back and sends what empty messages became due meanwhile.
-    fn drop_token(this: ArcBorrow<'_, Self>, out: &mut Outgoing) {
-        if !core::mem::take(&mut out.token) {
-            return;
-        }
-        let (waiting, empty) = this
-            .with_link(|est| {
-                est.token = false;
-                (core::mem::take(&mut est.senders_wait), est.link.empty_due())
-            })
-            .unwrap_or((true, false));
-        if waiting {
-            this.events.wake_all();
-        }
-        if empty {
-            Self::send_empties(this);
-        }
-    }
-
-    /// Waits for a send slot, after posting the chain, which may hold them all. Lets the ring grow first.
-    fn wait_slot<'a>(
-        this: ArcBorrow<'_, Self>,
-        ctx: &ProcessCtx,
-        endpoint: &'a Endpoint<Socket>,
-        out: &mut Outgoing,
-        chain: &mut Chain<'a, Socket>,
-        pace: Pace,
-    ) -> Result<SendSlot<'a, Socket>> {
-        let ring = endpoint.send().ok_or(ENOTCONN)?;
-        if !chain.is_empty() {
-            Self::post(this, chain)?;
-        }
-        if ring.can_grow() {
-            let _nofs = smbdirect_kext::ctx::NofsScope::enter();
-            let _ = ring.grow(ctx, u16::MAX);
-        }
-        loop {
-            if let Some(slot) = ring.alloc(true) {
-                return Ok(slot);
-            }
-            own(&this.stats.send.slot_stalls, 1);
-            Self::wait_for(this, ctx, out, Need::Slot, pace)?;
-        }
-    }
-
-    /// Sleeps until what is needed may be there. Before the first fragment of a message a signal ends the wait; afterwards only the deadline does, because
-    /// half a message is worth nothing. A deadline, that of the message or of the wait, fails the connection: the peer's transport, or its hardware, is not
-    /// answering.
-    fn wait_for(
-        this: ArcBorrow<'_, Self>,
-        ctx: &ProcessCtx,
-        out: &mut Outgoing,
-        need: Need,
-        pace: Pace,
-    ) -> Result {
-        let started = now_ms();
-        let mode = if out.begun {
-            Mode::Uninterruptible
-        } else {
-            Mode::Interruptible
-        };
-        let server = this.role() == Role::Server;
-        let patience = if need == Need::Token {
-            u64::from(u32::MAX)
-        } else {
-            let (once, grace) = if server {
-                (SERVER_CREDIT_MS, MESSAGE_GRACE_MS)
-            } else {
-                // Only the users of this mount wait; a slow but living server must not lose its connection.
-                let params = this.params.get();
-                let alive = u64::from(params.keepalive_interval_msec)
-                    + u64::from(params.keepalive_timeout_msec);
-                (alive, alive)
-            };
-            let until = pace.started + grace + allowed_ms(pace.bytes);
-            once.min(until.saturating_sub(started))
-        };
-        let outcome = this.events.wait(ctx, mode, Some(jiffies(patience)), || {
-            if !this.status.is_connected() {
-                return Some(Err(ENOTCONN));
-            }
-            if need == Need::Credit {
-                this.post_extra_if_needed();
-            }
-            let slot_free = need == Need::Slot
-                && this
-                    .endpoint
-                    .enter()
-                    .is_some_and(|e| e.send().is_some_and(|r| r.poll_free()));
-            this.with_link(|est| {
-                est.senders_wait = true;
-                match need {
-                    Need::Token => {
-                        if est.token {
-                            return None;
-                        }
-                        est.token = true;
-                        Some(Ok(true))
-                    }
-                    Need::Credit => match est.link.send_state() {
-                        SendState::NoCredit => None,
-                        SendState::NeedGrant => None,
-                        _ => Some(Ok(false)),
-                    },
-                    Need::Slot => slot_free.then_some(Ok(false)),
-                }
-            })
-            .unwrap_or(Some(Err(ENOTCONN)))
-        });
-        trace::Wait::emit(|| trace::Wait {
-            conn: this.id,
-            need: need.name(),
-            msec: now_ms().saturating_sub(started),
-            error: match &outcome {
-                Outcome::Ready(Ok(_)) => 0,
-                Outcome::Ready(Err(error)) => error.to_errno(),
-                Outcome::Interrupted => ERESTARTSYS.to_errno(),
-                Outcome::TimedOut => ETIMEDOUT.to_errno(),
-            },
-        });
-        let starved = server
-            && need != Need::Token
-            && this.with_link(|est| {
-                est.starved_ms += now_ms().saturating_sub(started);
-                est.starved_ms > STARVED_MS
-            }) == Some(true);
-        match outcome {
-            Outcome::Ready(Ok(_)) if starved => {
-                this.log(
-                    Level::Err,
-                    class::RDMA_SEND,
-                    format_args!("the peer takes messages too slowly"),
-                );
-                Self::fail_for(this, ETIMEDOUT, Cause::SendTimeout);
-                Err(ETIMEDOUT)
-            }
-            Outcome::Ready(Ok(token)) => {
-                out.token |= token;
-                Ok(())
-            }
-            Outcome::Ready(Err(error)) => Err(error),
-            Outcome::Interrupted => Err(ERESTARTSYS),
-            Outcome::TimedOut => {
-                let what = match need {
-                    Need::Token => "the end of another message",
-                    Need::Credit => "send credits: the peer grants none",
-                    Need::Slot => {
-                        "the completion of sends: the peer's adapter does not acknowledge"
-                    }
-                };
-                this.log(
-                    Level::Err,
-                    class::RDMA_SEND,
-                    format_args!("gave up waiting for {what}"),
-                );
-                Self::fail_for(this, ETIMEDOUT, Cause::SendTimeout);
-                Err(ETIMEDOUT)
-            }
-        }
     }
 }
