@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod accept;
+mod callbacks;
 pub(crate) mod cause;
 pub(crate) mod connect;
 pub(crate) mod debug_text;
