@@ -22,6 +22,12 @@ SANITIZED_PATIENCE = 4
 KUNIT = "smbdirect-kunit"
 
 
+def results(kernel="stock"):
+    """Where a run leaves its results: those of one kernel."""
+    build = os.environ.get("BUILD", os.path.join(TOP, "build"))
+    return os.path.join(build, "test-results" + (f"-{kernel}" if kernel != "stock" else ""))
+
+
 def _script(name, *args):
     """Run a lab script; it prints a path."""
     done = subprocess.run([os.path.join(TOP, "scripts/lab", name), *args],

@@ -16,9 +16,10 @@ import time
 import xml.etree.ElementTree as ET
 
 from . import cases
-from .lab import TOP
+from .lab import TOP, results
 from .machine import die_with_parent
 
+# The kernel, and the prefix of the cases' names.
 NAME = "sanitized"
 RESULT = re.compile(r"\s*\d+/\d+\s+(pass|fail|skip)\s")
 
@@ -28,7 +29,7 @@ def selected():
     if os.environ.get("SANITIZED") == "no":
         return []
     found = cases.discover(cases.listed("sanitized-quick"))
-    return [c for c in found if not c.control and c.runs_in("sanitized")]
+    return [c for c in found if not c.control and c.runs_in(NAME)]
 
 
 def _limit(name, default):
@@ -76,8 +77,7 @@ def run(report, found, began):
         for name, desc in missing.items():
             report.add(f"{NAME}/{name}", "skip", 0.0, why, (), False, desc)
         return
-    results = os.path.join(os.environ.get("BUILD", os.path.join(TOP, "build")), "test-results-sanitized")
-    p = subprocess.Popen([sys.executable, os.path.join(TOP, "scripts/run-tests"), "--kernel", "sanitized",
+    p = subprocess.Popen([sys.executable, os.path.join(TOP, "scripts/run-tests"), "--kernel", NAME,
                           "--no-control", *missing], stdout=subprocess.PIPE, text=True,
                          env=dict(os.environ, LAB_HITS="quiet"), preexec_fn=die_with_parent)
     for line in p.stdout:
@@ -87,7 +87,7 @@ def run(report, found, began):
             report.line(line.rstrip("\n"))
     rest = p.stdout.read()
     p.wait()
-    junit = os.path.join(results, "junit.xml")
+    junit = os.path.join(results(NAME), "junit.xml")
     for name, status, seconds, reason, logs, desc in _cases(junit) if os.path.exists(junit) else ():
         missing.pop(name, None)
         report.add(f"{NAME}/{name}", status, seconds, reason, logs, False, desc)
