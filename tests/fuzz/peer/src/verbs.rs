@@ -9,6 +9,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+#[path = "../../../peer/src/verbs/plain.rs"]
+mod plain;
+
+pub use plain::{Event, Port, Queues, Rights, SendKind};
+
 /// The other side of the connection.
 pub trait Other {
     /// A message arrives; false if that ends the connection.
@@ -26,61 +31,8 @@ pub fn connect_to(other: Box<dyn Other>) {
     NEXT.with(|next| *next.borrow_mut() = Some(other));
 }
 
-/// As in the peer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Port {
-    /// The only one here.
-    #[default]
-    ByDevice,
-}
-
-/// As in the peer.
-#[derive(Clone, Copy, Debug)]
-pub struct Queues {
-    /// Receives that can be posted.
-    pub receives: u32,
-    /// Their size.
-    pub receive_size: usize,
-    /// Sends, which complete at once here.
-    pub sends: u32,
-    /// Their size.
-    pub send_size: usize,
-}
-
-/// As in the peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SendKind {
-    /// The only one that works here.
-    Send,
-    /// Send with immediate data.
-    Immediate(u32),
-}
-
-/// As in the peer.
-#[derive(Debug)]
-pub enum Event {
-    /// A message came.
-    Received {
-        /// It.
-        bytes: Vec<u8>,
-        /// Never.
-        invalidated: Option<u32>,
-        /// Never.
-        immediate: Option<u32>,
-    },
-    /// The connection has ended.
-    Gone(String),
-}
-
 /// There is no memory for the other side.
 pub struct Region;
-
-/// As in the peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rights {
-    /// None.
-    Local,
-}
 
 /// A connection.
 pub struct Endpoint {

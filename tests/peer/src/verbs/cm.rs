@@ -10,16 +10,7 @@ use std::time::Instant;
 
 use super::ffi::*;
 use super::library::Library;
-
-/// Where a server listens: each kind of adapter has a port of its own
-/// (MS-SMBD 1.9).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Port {
-    /// 5445 for iWARP, 445 for the others.
-    #[default]
-    ByDevice,
-    Number(u16),
-}
+use super::plain::Port;
 
 /// An `rdma_cm_id` with an event channel of its own.
 pub(super) struct Id {

@@ -8,47 +8,11 @@ use std::ptr::{null_mut, NonNull};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::cm::{wait_readable, Id, Port};
+use super::cm::{wait_readable, Id};
 use super::ffi::*;
 use super::library::Library;
-use super::memory::{Buffer, Domain, Region, Rights};
-
-/// How many receives and sends an endpoint can have posted, and how long.
-#[derive(Clone, Copy, Debug)]
-pub struct Queues {
-    pub receives: u32,
-    pub receive_size: usize,
-    pub sends: u32,
-    pub send_size: usize,
-}
-
-/// The work request that carries a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SendKind {
-    Send,
-    /// Send with immediate data.
-    Immediate(u32),
-    /// Send with invalidate of a key of the other side.
-    Invalidate(u32),
-    /// RDMA write with immediate data and no bytes.
-    WriteImmediate(u32),
-    /// RDMA write of the bytes to an address of the other side, with a key.
-    Write(u64, u32),
-    /// RDMA read of as many bytes from there.
-    Read(u64, u32),
-}
-
-/// What happened.
-#[derive(Debug)]
-pub enum Event {
-    Received {
-        bytes: Vec<u8>,
-        invalidated: Option<u32>,
-        immediate: Option<u32>,
-    },
-    /// The connection has ended, and how that was seen.
-    Gone(String),
-}
+use super::memory::{Buffer, Domain, Region};
+use super::plain::{Event, Port, Queues, Rights, SendKind};
 
 const RECEIVE: u64 = 1 << 32;
 const SEND: u64 = 2 << 32;

@@ -5,10 +5,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::cm::{Id, Port};
-use super::endpoint::{Endpoint, Queues};
+use super::cm::Id;
+use super::endpoint::Endpoint;
 use super::ffi::*;
 use super::library::Library;
+use super::plain::{Port, Queues};
 
 /// A listener; requests that are not taken wait.
 pub struct Listener {

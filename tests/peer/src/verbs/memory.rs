@@ -10,6 +10,7 @@ use std::rc::Rc;
 use super::cm::Id;
 use super::ffi::*;
 use super::library::Library;
+use super::plain::Rights;
 
 /// Memory that something else may write at any time: no references to it are
 /// ever made, bytes are copied in and out.
@@ -101,18 +102,6 @@ impl Drop for Domain {
         // SAFETY: whatever belongs to the domain holds an Rc of it.
         unsafe { (self.library.dealloc_pd)(self.pd.as_ptr()) };
     }
-}
-
-/// What the other side may do with a region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rights {
-    /// Nothing: our own receives and sends.
-    Local,
-    /// RDMA read: for what it shall fetch (a WRITE's data).
-    Read,
-    /// RDMA write: for what it shall deliver (a READ's data).
-    Write,
-    Both,
 }
 
 impl Rights {

@@ -7,11 +7,12 @@ mod ffi;
 mod library;
 mod listener;
 mod memory;
+mod plain;
 mod transfer;
 mod window;
 
-pub use cm::Port;
-pub use endpoint::{Endpoint, Event, Queues, SendKind};
+pub use endpoint::Endpoint;
 pub use listener::{Listener, Request};
-pub use memory::{Region, Rights};
+pub use memory::Region;
+pub use plain::{Event, Port, Queues, Rights, SendKind};
 pub use transfer::Transfer;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::endpoint::{Endpoint, BIND};
 use super::ffi::*;
-use super::memory::{Buffer, Region, Rights, Window};
+use super::memory::{Buffer, Region, Window};
+use super::plain::Rights;
 
 impl Endpoint {
     /// Register memory for the other side.
