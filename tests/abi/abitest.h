@@ -51,6 +51,7 @@ extern const struct at_case at_cases_nego[];
 extern const struct at_case at_cases_msg[];
 extern const struct at_case at_cases_batch[];
 extern const struct at_case at_cases_mr[];
+extern const struct at_case at_cases_mrpool[];
 extern const struct at_case at_cases_xmit[];
 extern const struct at_case at_cases_race[];
 extern const struct at_case at_cases_load[];
