@@ -28,6 +28,7 @@ macro_rules! named {
         }
     };
 }
+pub(super) use named;
 
 named! {
     /// Why a connection, or an attempt to make one, ended.

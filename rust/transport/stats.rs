@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    cause::{Cause, Refusal},
+    cause::{named, Cause, Refusal},
     devices::DeviceStats,
     Socket,
 };
@@ -140,37 +140,26 @@ pub(crate) static PAST: Stats = Stats::new();
 /// Beginnings and ends of all connections, and what was wrong.
 pub(crate) static EVENTS: Events = Events::new();
 
-/// What a peer can do wrong that the protocol core does not see.
-#[derive(Clone, Copy)]
-pub(crate) enum Breach {
-    /// A second message before the end of the negotiation.
-    SecondNegotiate = 0,
-    /// A client without a common version.
-    NoCommonVersion = 1,
-    /// A server's MaxReadWriteSize is less than a page.
-    ReadWriteSize = 2,
-    /// An invalidated key that is not registered for it.
-    Invalidation = 3,
-    /// An operation that SMB Direct does not have.
-    Opcode = 4,
-    /// Buffer descriptors that cannot be used. The connection goes on.
-    Descriptors = 5,
-}
-
-impl Breach {
-    /// The names.
-    pub(crate) const NAMES: [&'static CStr; 6] = [
-        c"second_negotiate",
-        c"no_common_version",
-        c"response_read_write_size",
-        c"unexpected_invalidation",
-        c"unexpected_opcode",
-        c"bad_descriptors",
-    ];
+named! {
+    /// What a peer can do wrong that the protocol core does not see.
+    Breach {
+        /// A second message before the end of the negotiation.
+        SecondNegotiate = c"second_negotiate",
+        /// A client without a common version.
+        NoCommonVersion = c"no_common_version",
+        /// A server's MaxReadWriteSize is less than a page.
+        ReadWriteSize = c"response_read_write_size",
+        /// An invalidated key that is not registered for it.
+        Invalidation = c"unexpected_invalidation",
+        /// An operation that SMB Direct does not have.
+        Opcode = c"unexpected_opcode",
+        /// Buffer descriptors that cannot be used. The connection goes on.
+        Descriptors = c"bad_descriptors",
+    }
 }
 
 /// Kinds of protocol errors: those of the core, then ours.
-const BREACHES: usize = ProtocolError::KINDS.len() + Breach::NAMES.len();
+const BREACHES: usize = ProtocolError::KINDS.len() + Breach::COUNT;
 
 fn breach_names() -> impl Iterator<Item = &'static &'static CStr> {
     Iterator::chain(ProtocolError::KINDS.iter(), &Breach::NAMES)
@@ -300,19 +289,21 @@ impl Socket {
 
     /// Counts a rule that the peer broke.
     pub(super) fn count_protocol_error(&self, why: &ProtocolError) {
-        self.breach(why.kind());
+        let number = why.kind();
+        let name = ProtocolError::KINDS.get(number).copied();
+        self.breach(number, name.unwrap_or(c"?"));
     }
 
     /// The same, for what the core does not see.
     pub(super) fn count_breach(&self, why: Breach) {
-        self.breach(ProtocolError::KINDS.len() + why as usize);
+        self.breach(ProtocolError::KINDS.len() + why as usize, why.name());
     }
 
-    fn breach(&self, number: usize) {
+    fn breach(&self, number: usize, kind: &'static CStr) {
         both(self.device.as_ref(), |events| one(&events.breaches, number));
         trace::Breach::emit(|| trace::Breach {
             conn: self.id,
-            kind: breach_names().nth(number).copied().unwrap_or(c"?"),
+            kind,
         });
     }
 }
