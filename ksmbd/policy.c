@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The policy of shares in ksmbd: who is served over which kind of connection.
+ *
+ * An object of ksmbd.ko. Kbuild has ksmbd's table of commands look up the functions of policy.h
+ * in the place of ksmbd's own; each asks, and then calls what it stands for. At that point the
+ * session, the tree and the signature of the request have been checked and nothing is held for
+ * it. The rules are those of Documentation/steering.md, 2.
+ */
+#include <linux/module.h>
+
+#include "glob.h"
+#include "connection.h"
+#include "server.h"
+#include "smb_common.h"
+#include "../common/smb2status.h"
+#include "../common/smbfsctl.h"
+#include "mgmt/share_config.h"
+#include "mgmt/tree_connect.h"
+#include "mgmt/user_config.h"
+#include "mgmt/user_session.h"
+
+#include "policy.h"
+#include "smbdirect_policy.h"
+
+MODULE_IMPORT_NS("SMBDIRECT_POLICY");
+
+/* Data is bytes of files, on their way out, in, or from one file to another. */
+enum kind { DATA, OTHER };
+
+/* Only connections over RDMA have the operation. */
+static bool over_rdma(const struct ksmbd_conn *conn)
+{
+	return conn->transport->ops->rdma_read;
+}
+
+/*
+ * Whether the session has a channel over RDMA now. ksmbd takes the references: its list of
+ * channels alone keeps no connection of a session that is being taken away.
+ */
+static noinline bool has_rdma_channel(struct ksmbd_session *sess)
+{
+	struct ksmbd_conn *conns[KSMBD_MAX_CHANNELS];
+	unsigned int i, n;
+	bool found = false;
+
+	n = ksmbd_session_get_channels(sess, conns, ARRAY_SIZE(conns));
+	for (i = 0; i < n; i++) {
+		if (over_rdma(conns[i]) && ksmbd_conn_good(conns[i]))
+			found = true;
+		ksmbd_conn_put(conns[i]);
+	}
+	return found;
+}
+
+/* Whether the client of a request over TCP has an RDMA channel, or can bind one. */
+static bool can_move(struct ksmbd_work *work)
+{
+	const struct ksmbd_conn *conn = work->conn;
+
+	if (conn->dialect >= SMB30_PROT_ID &&
+	    server_conf.flags & KSMBD_GLOBAL_FLAG_SMB3_MULTICHANNEL &&
+	    conn->cli_cap & SMB2_GLOBAL_CAP_MULTI_CHANNEL &&
+	    !user_guest(work->sess->user) &&
+	    smbdirect_policy_advertised())
+		return true;
+	return has_rdma_channel(work->sess);
+}
+
+/* Whether the request is refused by the policy of @share, a folded name; counts it if so. */
+static bool is_refused(struct ksmbd_work *work, const char *share, enum kind kind,
+		       const char *command)
+{
+	const struct sockaddr *peer = KSMBD_TCP_PEER_SOCKADDR(work->conn);
+	enum smbdirect_policy_reason reason;
+
+	switch (smbdirect_policy_mode(share)) {
+	case SMBDIRECT_POLICY_OFF:
+		if (!over_rdma(work->conn))
+			return false;
+		reason = SMBDIRECT_POLICY_OVER_RDMA;
+		break;
+	case SMBDIRECT_POLICY_REQUIRED:
+		if (over_rdma(work->conn))
+			return false;
+		if (kind == DATA)
+			reason = SMBDIRECT_POLICY_OVER_TCP;
+		else if (!can_move(work))
+			reason = SMBDIRECT_POLICY_CANNOT_MOVE;
+		else
+			return false;
+		break;
+	default:
+		return false;
+	}
+	/* ksmbd knows no address of a client that came over RDMA */
+	smbdirect_policy_refused(share, reason, command,
+				 peer->sa_family == AF_UNSPEC ? NULL : peer);
+	return true;
+}
+
+/*
+ * The same for a request on a tree; a refused one has its answer then. IPC$, the only share of
+ * pipes, is served to everybody: the interface query goes there.
+ */
+static noinline bool refuse(struct ksmbd_work *work, enum kind kind, const char *command)
+{
+	struct ksmbd_share_config *share;
+
+	/* no tree, no share: ksmbd does not get here with the commands of these functions */
+	if (!work->tcon)
+		return false;
+	share = work->tcon->share_conf;
+	if (test_share_config_flag(share, KSMBD_SHARE_FLAG_PIPE) ||
+	    !is_refused(work, share->name, kind, command))
+		return false;
+	set_smb2_rsp_status(work, STATUS_ACCESS_DENIED);
+	return true;
+}
+
+/* While no share has a policy this is a no-op and a direct call. */
+#define ASK_AND_CALL(handler, kind, command)						\
+	int policy_##handler(struct ksmbd_work *work)					\
+	{										\
+		if (static_branch_unlikely(&smbdirect_policy_key) &&			\
+		    refuse(work, kind, command))					\
+			return -EACCES;							\
+		return handler(work);							\
+	}
+
+ASK_AND_CALL(smb2_open, OTHER, "CREATE")
+ASK_AND_CALL(smb2_query_info, OTHER, "QUERY_INFO")
+ASK_AND_CALL(smb2_query_dir, OTHER, "QUERY_DIRECTORY")
+ASK_AND_CALL(smb2_set_info, OTHER, "SET_INFO")
+ASK_AND_CALL(smb2_read, DATA, "READ")
+ASK_AND_CALL(smb2_write, DATA, "WRITE")
+ASK_AND_CALL(smb2_flush, OTHER, "FLUSH")
+ASK_AND_CALL(smb2_lock, OTHER, "LOCK")
+ASK_AND_CALL(smb2_notify, OTHER, "CHANGE_NOTIFY")
+
+/* Copies inside of the server are data; ksmbd has checked that the fixed part is there. */
+static noinline bool refuse_ioctl(struct ksmbd_work *work)
+{
+	const struct smb2_ioctl_req *req = ksmbd_req_buf_next(work);
+
+	switch (le32_to_cpu(req->CtlCode)) {
+	case FSCTL_SRV_COPYCHUNK:
+		return refuse(work, DATA, "COPYCHUNK");
+	case FSCTL_SRV_COPYCHUNK_WRITE:
+		return refuse(work, DATA, "COPYCHUNK_WRITE");
+	case FSCTL_DUPLICATE_EXTENTS_TO_FILE:
+	case FSCTL_DUPLICATE_EXTENTS_TO_FILE_EX:
+		return refuse(work, DATA, "DUPLICATE_EXTENTS");
+	default:
+		return refuse(work, OTHER, "IOCTL");
+	}
+}
+
+int policy_smb2_ioctl(struct ksmbd_work *work)
+{
+	if (static_branch_unlikely(&smbdirect_policy_key) && refuse_ioctl(work))
+		return -EACCES;
+	return smb2_ioctl(work);
+}
+
+/* ksmbd answers this status with STATUS_ACCESS_DENIED. The name has been folded by ksmbd. */
+struct ksmbd_tree_conn_status
+policy_ksmbd_tree_conn_connect(struct ksmbd_work *work, const char *share_name)
+{
+	const struct ksmbd_tree_conn_status refused = { KSMBD_TREE_CONN_STATUS_ERROR, NULL };
+
+	if (static_branch_unlikely(&smbdirect_policy_key) && strcmp(share_name, "ipc$") &&
+	    is_refused(work, share_name, OTHER, "TREE_CONNECT"))
+		return refused;
+	return ksmbd_tree_conn_connect(work, share_name);
+}
+
+/* How administrators see that this ksmbd asks: parameters/smbdirect_policy is there. */
+static int policy_set(const char *value, const struct kernel_param *kp)
+{
+	return -EPERM;
+}
+
+static int policy_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "1\n");
+}
+
+static const struct kernel_param_ops policy_ops = {
+	.set = policy_set,
+	.get = policy_get,
+};
+
+module_param_cb(smbdirect_policy, &policy_ops, NULL, 0444);
+MODULE_PARM_DESC(smbdirect_policy, "the policy of shares is enforced (read only)");
