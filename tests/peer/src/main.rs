@@ -4,7 +4,7 @@
 //! Layers, each using only those before it: `verbs` (connections, queues,
 //! memory), `smbd` (SMB Direct, MS-SMBD), `smb2` (sessions and files as a client),
 //! `server` (the same as a server), `cases` (of the server role), `client` (those of
-//! the client role) and `fuzz`.
+//! the client role), `fuzz` and `talk`.
 
 mod cases;
 mod client;
@@ -14,6 +14,7 @@ mod server;
 mod smb2;
 mod smbd;
 mod stop;
+mod talk;
 mod transcript;
 mod verbs;
 
@@ -49,6 +50,8 @@ enum Command {
     Run(RunOptions),
     /// Send mutated messages to a server
     Fuzz(fuzz::Options),
+    /// Have a session do what the lines of the standard input say
+    Talk(talk::Options),
     /// Be a server, good or bad, for the kernel's client on this machine
     Client(ClientOptions),
 }
@@ -203,6 +206,7 @@ fn main() -> ExitCode {
         Command::List { patterns } => list(&patterns),
         Command::Run(options) => run(options),
         Command::Fuzz(options) => fuzz::run(&options).map(|good| ExitCode::from(u8::from(!good))),
+        Command::Talk(options) => talk::run(options).map(|good| ExitCode::from(u8::from(!good))),
         Command::Client(options) => serve(options),
     };
     result.unwrap_or_else(|why| {

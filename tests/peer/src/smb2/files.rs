@@ -24,31 +24,21 @@ pub struct File(pub FileId);
 impl<P: Pipe> Session<P> {
     /// CREATE: a file that is made if it is not there.
     pub fn create(&mut self, name: &str) -> Try<File> {
-        let request = CreateRequest {
-            requested_oplock_level: OplockLevel::None,
-            impersonation_level: ImpersonationLevel::Impersonation,
-            desired_access: smb_msg_access(),
-            file_attributes: Default::default(),
-            share_access: ShareAccessFlags::new()
-                .with_read(true)
-                .with_write(true)
-                .with_delete(true),
-            create_disposition: CreateDisposition::OpenIf,
-            create_options: CreateOptions::new().with_non_directory_file(true),
-            name: name.into(),
-            contexts: Default::default(),
-        };
-        let response = self.must(5, &body_of(&request)?, 0, &format!("CREATE {name}"))?;
+        let body = create_body(name, false)?;
+        let response = self.must(5, &body, 0, &format!("CREATE {name}"))?;
+        let got: CreateResponse = response.parse()?;
+        Ok(File(got.file_id))
+    }
+
+    /// CREATE: the directory that the share is.
+    pub fn open_root(&mut self) -> Try<File> {
+        let response = self.must(5, &create_body("", true)?, 0, "CREATE of the root")?;
         let got: CreateResponse = response.parse()?;
         Ok(File(got.file_id))
     }
 
     pub fn close(&mut self, file: File) -> Try<()> {
-        let request = CloseRequest { file_id: file.0 };
-        let mut body = body_of(&request)?;
-        body.truncate(24);
-        self.must(6, &body, 0, "CLOSE")?;
-        Ok(())
+        self.must(6, &close_body(file.0)?, 0, "CLOSE").map(drop)
     }
 
     /// The whole SMB2 message of a WRITE with its data inside.
@@ -177,6 +167,32 @@ pub fn check_read(response: &Response, len: u32) -> Try<()> {
         response.bytes.len() - 80
     );
     Ok(())
+}
+
+/// The body of a CREATE of a file, made if it is not there, or of a directory.
+pub fn create_body(name: &str, directory: bool) -> Try<Vec<u8>> {
+    body_of(&CreateRequest {
+        requested_oplock_level: OplockLevel::None,
+        impersonation_level: ImpersonationLevel::Impersonation,
+        desired_access: smb_msg_access(),
+        file_attributes: Default::default(),
+        share_access: ShareAccessFlags::new()
+            .with_read(true)
+            .with_write(true)
+            .with_delete(true),
+        create_disposition: CreateDisposition::OpenIf,
+        create_options: CreateOptions::new()
+            .with_non_directory_file(!directory)
+            .with_directory_file(directory),
+        name: name.into(),
+        contexts: Default::default(),
+    })
+}
+
+pub fn close_body(file: FileId) -> Try<Vec<u8>> {
+    let mut body = body_of(&CloseRequest { file_id: file })?;
+    body.truncate(24);
+    Ok(body)
 }
 
 fn smb_msg_access() -> smb_fscc::FileAccessMask {

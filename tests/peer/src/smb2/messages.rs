@@ -16,7 +16,9 @@ pub const HEADER: usize = 64;
 pub mod status {
     pub const SUCCESS: u32 = 0;
     pub const PENDING: u32 = 0x0000_0103;
+    pub const NOTIFY_CLEANUP: u32 = 0x0000_010B;
     pub const MORE_PROCESSING: u32 = 0xC000_0016;
+    pub const ACCESS_DENIED: u32 = 0xC000_0022;
     pub const AUTH_TAG_MISMATCH: u32 = 0xC000_A002;
     pub const INVALID_PARAMETER: u32 = 0xC000_000D;
     pub const NETWORK_NAME_DELETED: u32 = 0xC000_00C9;
@@ -207,14 +209,22 @@ pub struct IoctlRequest {
 }
 
 pub const FSCTL_QUERY_NETWORK_INTERFACE_INFO: u32 = 0x0014_01FC;
+pub const FSCTL_SRV_REQUEST_RESUME_KEY: u32 = 0x0014_0078;
+pub const FSCTL_SRV_COPYCHUNK: u32 = 0x0014_40F2;
+pub const FSCTL_SRV_COPYCHUNK_WRITE: u32 = 0x0014_80F2;
+pub const FSCTL_DUPLICATE_EXTENTS_TO_FILE: u32 = 0x0009_8344;
 
 impl IoctlRequest {
     pub fn query_interfaces() -> Self {
+        Self::without_input(FSCTL_QUERY_NETWORK_INTERFACE_INFO, FileId::FULL)
+    }
+
+    pub fn without_input(code: u32, file: FileId) -> Self {
         IoctlRequest {
             structure_size: 57,
             reserved: 0,
-            code: FSCTL_QUERY_NETWORK_INTERFACE_INFO,
-            file: FileId::FULL,
+            code,
+            file,
             input_offset: 0,
             input_count: 0,
             max_input_response: 0,

@@ -5,11 +5,13 @@ mod crypto;
 mod files;
 mod messages;
 mod ntlm;
+mod probe;
 mod session;
 mod tcp;
 
 pub use crypto::{Cipher, TAG};
 pub use files::{check_read, check_written, whole, File};
 pub use messages::{status, Channel, Interface, ReadRequest, ReadResponse, Response, WriteRequest};
-pub use session::{Credentials, Dialects, Limits, Session};
+pub use probe::Place;
+pub use session::{Credentials, Dialects, Limits, Pipe, Session};
 pub use tcp::Tcp;

@@ -35,6 +35,16 @@ impl Pipe for Link {
     }
 }
 
+impl Pipe for Box<dyn Pipe> {
+    fn send(&mut self, message: &[u8]) -> Try<()> {
+        (**self).send(message)
+    }
+
+    fn receive(&mut self, what: &str) -> Try<(Vec<u8>, Vec<u32>)> {
+        (**self).receive(what)
+    }
+}
+
 /// Who the session is for.
 #[derive(Clone, Debug)]
 pub enum Credentials {
@@ -68,6 +78,8 @@ pub struct Session<P> {
     /// The RDMA transforms that the server does (MS-SMB2 2.2.3.1.6); None if it
     /// said nothing about them.
     pub transforms: Option<Vec<RdmaTransformId>>,
+    /// Whether NEGOTIATE says that the client knows multichannel.
+    pub announce_channels: bool,
     guid: [u8; 16],
     next_id: u64,
     credits: u32,
@@ -94,6 +106,7 @@ impl<P: Pipe> Session<P> {
             tree_id: 0,
             dialect: None,
             transforms: None,
+            announce_channels: true,
             guid,
             next_id: 0,
             credits: 0,
@@ -117,6 +130,17 @@ impl<P: Pipe> Session<P> {
     /// The next request as bytes, signed if the session is; `size` is what it
     /// or its response carries, which decides how many credits it costs.
     pub fn request(&mut self, command: u16, body: &[u8], size: u32) -> Vec<u8> {
+        let mut out = self.unsigned(command, body, size);
+        if let Some(sealer) = &mut self.sealer {
+            return sealer.wrap(self.session_id, out);
+        }
+        if let Some(signer) = &self.signer {
+            signer.sign(&mut out);
+        }
+        out
+    }
+
+    fn unsigned(&mut self, command: u16, body: &[u8], size: u32) -> Vec<u8> {
         let charge = if self.dialect.is_some() {
             size.div_ceil(65536).max(1)
         } else {
@@ -140,13 +164,52 @@ impl<P: Pipe> Session<P> {
         out.extend_from_slice(body);
         self.next_id += u64::from(charge);
         self.credits = self.credits.saturating_sub(charge);
-        if let Some(sealer) = &mut self.sealer {
-            return sealer.wrap(self.session_id, out);
-        }
-        if let Some(signer) = &self.signer {
-            signer.sign(&mut out);
-        }
         out
+    }
+
+    /// Requests in one message, each but the first related to the one before it
+    /// (MS-SMB2 3.2.4.1.4); the status of each.
+    pub fn chain(&mut self, requests: &[(u16, Vec<u8>)]) -> Try<Vec<u32>> {
+        ensure!(self.sealer.is_none(), "chains are not encrypted here");
+        let mut message = Vec::new();
+        for (i, (command, body)) in requests.iter().enumerate() {
+            let mut part = self.unsigned(*command, body, 0);
+            if i > 0 {
+                part[16] |= 4;
+            }
+            if i + 1 < requests.len() {
+                part.resize(part.len().next_multiple_of(8), 0);
+                let next = part.len() as u32;
+                part[20..24].copy_from_slice(&next.to_le_bytes());
+            }
+            if let Some(signer) = &self.signer {
+                signer.sign(&mut part);
+            }
+            message.extend(part);
+        }
+        self.pipe.send(&message)?;
+        let (mut rest, _) = self.pipe.receive("the responses to a chain")?;
+        let mut out = Vec::new();
+        loop {
+            let next = rest
+                .get(20..24)
+                .map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize);
+            ensure!(next <= rest.len(), "a chain's NextCommand is {next}");
+            let after = if next == 0 {
+                Vec::new()
+            } else {
+                rest.split_off(next)
+            };
+            let response = Response::read(rest, Vec::new())?;
+            self.credits += u32::from(response.credits);
+            out.push(response.status);
+            if after.is_empty() {
+                break;
+            }
+            rest = after;
+        }
+        ensure_eq!("the length of the chain", out.len(), requests.len());
+        Ok(out)
     }
 
     /// Requests that the server has given credits for and that were not sent.
@@ -258,7 +321,7 @@ impl<P: Pipe> Session<P> {
             security_mode: NegotiateSecurityMode::new().with_signing_enabled(true),
             capabilities: GlobalCapabilities::new()
                 .with_large_mtu(true)
-                .with_multi_channel(true)
+                .with_multi_channel(self.announce_channels)
                 .with_leasing(true),
             client_guid: Guid::from(self.guid),
             dialects: match dialects {
@@ -404,9 +467,23 @@ impl<P: Pipe> Session<P> {
     }
 
     pub fn tree_connect(&mut self, share: &str) -> Try<()> {
-        let request = TreeConnectRequest::new(&format!(r"\\server\{share}"));
-        let response = self.must(3, &body_of(&request)?, 0, &format!("TREE_CONNECT {share}"))?;
+        let response = self.try_tree_connect(share)?;
+        ensure!(
+            response.status == status::SUCCESS,
+            "TREE_CONNECT {share}: the server answers {:#010x}",
+            response.status
+        );
         self.tree_id = response.tree_id;
         Ok(())
+    }
+
+    /// TREE_CONNECT; any status, and the session's tree stays what it was.
+    pub fn try_tree_connect(&mut self, share: &str) -> Try<Response> {
+        let request = TreeConnectRequest::new(&format!(r"\\server\{share}"));
+        self.call(3, &body_of(&request)?, 0, &format!("TREE_CONNECT {share}"))
+    }
+
+    pub fn tree_disconnect(&mut self) -> Try<()> {
+        self.must(4, &[4, 0, 0, 0], 0, "TREE_DISCONNECT").map(drop)
     }
 }

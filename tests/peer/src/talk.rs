@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A session whose requests somebody else chooses, one line a time.
+
+use std::io::{BufRead, Write};
+use std::net::{IpAddr, SocketAddr};
+
+use clap::{Args, ValueEnum};
+
+use crate::fail;
+use crate::smb2::{Credentials, Dialects, Pipe, Place, Session, Tcp};
+use crate::smbd::{Link, Offer};
+use crate::stop::Try;
+use crate::transcript::Transcript;
+use crate::verbs::Port;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Transport {
+    Tcp,
+    Rdma,
+}
+
+#[derive(Args)]
+pub struct Options {
+    /// The server's address
+    #[arg(long, short)]
+    server: IpAddr,
+    /// The transport of the first channel and, given again, of further ones
+    #[arg(long, required = true)]
+    channel: Vec<Transport>,
+    #[arg(long, default_value = "share")]
+    share: String,
+    /// A file of the share, which is written to
+    #[arg(long, default_value = "talk")]
+    file: String,
+    /// User of the session; without, it is a guest's
+    #[arg(long, requires = "password")]
+    user: Option<String>,
+    #[arg(long, requires = "user")]
+    password: Option<String>,
+    /// Do not announce multichannel
+    #[arg(long)]
+    no_multichannel: bool,
+}
+
+type Channel = Session<Box<dyn Pipe>>;
+
+struct Talk {
+    options: Options,
+    channels: Vec<Channel>,
+    place: Option<Place>,
+}
+
+impl Talk {
+    fn open(options: Options) -> Try<Self> {
+        let mut talk = Talk {
+            options,
+            channels: Vec::new(),
+            place: None,
+        };
+        let log = Transcript::new();
+        let who = match (&talk.options.user, &talk.options.password) {
+            (Some(name), Some(password)) => Credentials::User {
+                name: name.clone(),
+                password: password.clone(),
+            },
+            _ => Credentials::Guest,
+        };
+        for transport in talk.options.channel.clone() {
+            let mut channel = Session::new(talk.connect(&log, transport)?);
+            channel.announce_channels = !talk.options.no_multichannel;
+            if let Some(first) = talk.channels.first() {
+                channel.same_client(first);
+                channel.negotiate(Dialects::All)?;
+                channel.bind(&who, first)?;
+            } else {
+                channel.negotiate(Dialects::All)?;
+                channel.setup(&who)?;
+            }
+            talk.channels.push(channel);
+        }
+        Ok(talk)
+    }
+
+    fn connect(&self, log: &Transcript, transport: Transport) -> Try<Box<dyn Pipe>> {
+        let to = SocketAddr::new(self.options.server, 0);
+        Ok(match transport {
+            Transport::Tcp => Box::new(Tcp::connect(log, to)?),
+            Transport::Rdma => {
+                let mut link = Link::connect(log, to, Port::ByDevice, Offer::usual())?;
+                link.negotiate()?;
+                Box::new(link)
+            }
+        })
+    }
+
+    /// `CHANNEL REQUEST`: what came of it, in words.
+    fn answer(&mut self, line: &str) -> Try<String> {
+        let Some((number, what)) = line.trim().split_once(' ') else {
+            fail!("'{line}' is not CHANNEL REQUEST");
+        };
+        let index = number.parse::<usize>().unwrap_or(0).wrapping_sub(1);
+        let Some(channel) = self.channels.get_mut(index) else {
+            fail!("there is no channel '{number}'");
+        };
+        match (what, &self.place) {
+            ("enter", None) => {
+                self.place = Some(channel.enter(&self.options.share, &self.options.file)?);
+                let tree = channel.tree_id;
+                for other in &mut self.channels {
+                    other.tree_id = tree;
+                }
+                Ok("entered".into())
+            }
+            ("leave", Some(place)) => {
+                channel.leave(place)?;
+                self.place = None;
+                Ok("left".into())
+            }
+            ("interfaces", _) => channel.probe_interfaces(),
+            ("all", Some(place)) => channel.probe_all(place),
+            (_, Some(place)) => channel.probe(place, what),
+            (_, None) => fail!("enter comes before '{what}'"),
+        }
+    }
+}
+
+/// Answer each line of the standard input with one, until it is `bye`; true if there
+/// was no error.
+pub fn run(options: Options) -> Result<bool, String> {
+    let mut talk = Talk::open(options).map_err(|e| e.to_string())?;
+    let mut good = true;
+    say("ready")?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|e| e.to_string())?;
+        if line == "bye" {
+            break;
+        }
+        let answer = talk.answer(&line).unwrap_or_else(|why| {
+            good = false;
+            format!("error: {why}")
+        });
+        say(&answer)?;
+    }
+    Ok(good)
+}
+
+fn say(line: &str) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .map_err(|e| e.to_string())
+}
