@@ -10,7 +10,7 @@ BUILD ?= build
 export BUILD := $(abspath $(BUILD))
 
 .DEFAULT_GOAL := module
-.PHONY: module lab lab-update prepare-kernel install tools install-tools test test-long test-sanitized fuzz check fmt vm demo \
+.PHONY: module ksmbd lab lab-update prepare-kernel install tools install-tools test test-long test-sanitized fuzz check fmt vm demo \
 	bench rust-analyzer clean distclean help
 
 KVER ?= $(shell uname -r)
@@ -28,12 +28,20 @@ module:
 	@cp $(BUILD)/module/smbdirect.ko $(BUILD)/smbdirect.ko
 	@echo "built $(BUILD)/smbdirect.ko"
 
+# ksmbd with the policy of shares; the tree needs the kernel's sources.
+ksmbd: module
+	ksmbd/build $(kdir) $(BUILD)/module/Module.symvers $(BUILD)/ksmbd/policy
+	@echo "built $(BUILD)/ksmbd/policy/ksmbd.ko"
+
 install: module
 	$(MAKE) -C $(kdir) M=$(CURDIR) MO=$(BUILD)/module CC=$(kcc) modules_install
 else
 module: lab
 	@cp "$$(scripts/lab/module)" $(BUILD)/smbdirect.ko
 	@echo "built $(BUILD)/smbdirect.ko"
+
+ksmbd: lab
+	@scripts/lab/ksmbd
 
 install:
 	@echo "make install needs KDIR=<build tree>; make prepare-kernel makes one" >&2; exit 1
@@ -121,6 +129,7 @@ distclean: clean
 help:
 	@echo 'make                    build $(BUILD)/smbdirect.ko for the lab kernel'
 	@echo 'make KDIR=<tree>        build it against a kernel build tree on this machine'
+	@echo 'make ksmbd [KDIR=...]   build ksmbd with the policy of shares'
 	@echo 'make prepare-kernel     make such a tree for the running kernel (KVER=...)'
 	@echo 'make install KDIR=...   install the module for that kernel'
 	@echo 'make tools              smbdirectctl, its man pages and shell completion, in $(BUILD)/tool'

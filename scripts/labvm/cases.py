@@ -14,8 +14,8 @@
     # param:      NAME = value value ... ; the case runs with each value,
     #             and with each combination when there are several params
     # files:      built modules or files to put into $MODULES, from the top;
-    #             build/lab/NAME/..., build/peer/smbd-peer and build/tool/smbdirectctl
-    #             are built first
+    #             build/lab/NAME/..., build/peer/smbd-peer, build/tool/smbdirectctl and
+    #             build/ksmbd/policy/ksmbd.ko are built first
     # allow:      regular expression of a kernel log line that is expected
     #             here, then ` -- ` and the reason
     # afterwards: a program of the tree that the host runs with the directory of the

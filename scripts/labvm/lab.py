@@ -83,7 +83,7 @@ class Lab:
         self.kernel = initramfs.vmlinux(
             os.path.join(self.root, "usr/lib/modules", self.release, "vmlinuz"), cache)
         self.initramfs = initramfs.build(self.root, cache)
-        self._made = "build/lab/"
+        self._suffix = ""
 
     def _sanitized(self, kind):
         base = _script(kind)
@@ -93,7 +93,7 @@ class Lab:
         self.kernel = os.path.join(base, "vmlinux")
         self.initramfs = initramfs.build(self.root, os.path.dirname(os.path.dirname(base)),
                                          os.path.join(base, "image/lib/modules", self.release))
-        self._made = f"build/lab-{kind}/"
+        self._suffix = f"-{kind}"
         self.sanitized = True
         self.memory, self.patience = 2, SANITIZED_PATIENCE
         self.append = f" pci=noacpi hpet=disable kunit.enable=1 lab.patience={SANITIZED_PATIENCE}"
@@ -103,8 +103,9 @@ class Lab:
     def build_files(self, paths):
         """Build what cases want from build/lab/NAME/: the external module in
         tests/NAME (test modules that go into the guests), or smbdirect.ko with its
-        KUnit suites; build/peer/smbd-peer, the user-space peer of tests/peer; and
-        build/tool/smbdirectctl."""
+        KUnit suites; build/peer/smbd-peer, the user-space peer of tests/peer;
+        build/tool/smbdirectctl; and build/ksmbd/policy/ksmbd.ko, which has the policy of
+        shares and takes the place of the other ksmbd.ko."""
         for path in dict.fromkeys(paths):
             parts = path.split("/")
             if parts[:2] == ["build", "peer"]:
@@ -126,7 +127,7 @@ class Lab:
 
     def file(self, path):
         """Where a file that a case wants is, for this kernel."""
-        return os.path.join(TOP, re.sub("^build/lab/", self._made, path))
+        return os.path.join(TOP, re.sub("^build/(lab|ksmbd)/", rf"build/\g<1>{self._suffix}/", path))
 
     def ours(self):
         """Our smbdirect.ko, built when needed."""
