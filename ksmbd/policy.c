@@ -19,6 +19,7 @@
 #include "mgmt/tree_connect.h"
 #include "mgmt/user_config.h"
 #include "mgmt/user_session.h"
+#include "vfs_cache.h"
 
 #include "policy.h"
 #include "smbdirect_policy.h"
@@ -138,18 +139,64 @@ ASK_AND_CALL(smb2_flush, OTHER, "FLUSH")
 ASK_AND_CALL(smb2_lock, OTHER, "LOCK")
 ASK_AND_CALL(smb2_notify, OTHER, "CHANGE_NOTIFY")
 
-/* Copies inside of the server are data; ksmbd has checked that the fixed part is there. */
+/*
+ * The share of the file that COPYCHUNK reads, with a reference. The key is what
+ * FSCTL_SRV_REQUEST_RESUME_KEY gives, and ksmbd lets it name a file of any tree of the session.
+ * NULL if there is no such file, or no room for a key: ksmbd refuses that by itself.
+ */
+static struct ksmbd_share_config *copy_source(struct ksmbd_work *work, struct smb2_ioctl_req *req)
+{
+	const struct copychunk_ioctl_req *copy = (void *)req + le32_to_cpu(req->InputOffset);
+	struct ksmbd_share_config *share = NULL;
+	struct ksmbd_file *fp;
+
+	if (le32_to_cpu(req->InputCount) < offsetof(struct copychunk_ioctl_req, Chunks))
+		return NULL;
+	fp = ksmbd_lookup_foreign_fd(work, le64_to_cpu(copy->SourceKeyU64[0]));
+	if (!fp)
+		return NULL;
+	if (fp->persistent_id == le64_to_cpu(copy->SourceKeyU64[1])) {
+		spin_lock(&fp->f_lock);
+		share = fp->share_conf;
+		if (share)
+			atomic_inc(&share->refcount);
+		spin_unlock(&fp->f_lock);
+	}
+	ksmbd_fd_put(work, fp);
+	return share;
+}
+
+/* A copy is data of both shares. */
+static bool refuse_copy(struct ksmbd_work *work, struct smb2_ioctl_req *req, const char *command)
+{
+	struct ksmbd_share_config *source;
+	bool refused;
+
+	if (refuse(work, DATA, command))
+		return true;
+	source = copy_source(work, req);
+	if (!source)
+		return false;
+	refused = is_refused(work, source->name, DATA, command);
+	ksmbd_share_config_put(source);
+	if (refused)
+		set_smb2_rsp_status(work, STATUS_ACCESS_DENIED);
+	return refused;
+}
+
+/* Copies inside of the server are data. ksmbd has checked that fixed part and input are there. */
 static noinline bool refuse_ioctl(struct ksmbd_work *work)
 {
-	const struct smb2_ioctl_req *req = ksmbd_req_buf_next(work);
+	struct smb2_ioctl_req *req = ksmbd_req_buf_next(work);
 
 	switch (le32_to_cpu(req->CtlCode)) {
 	case FSCTL_SRV_COPYCHUNK:
-		return refuse(work, DATA, "COPYCHUNK");
+		return refuse_copy(work, req, "COPYCHUNK");
 	case FSCTL_SRV_COPYCHUNK_WRITE:
-		return refuse(work, DATA, "COPYCHUNK_WRITE");
+		return refuse_copy(work, req, "COPYCHUNK_WRITE");
 	case FSCTL_DUPLICATE_EXTENTS_TO_FILE:
 	case FSCTL_DUPLICATE_EXTENTS_TO_FILE_EX:
+		/* ksmbd looks both files up with the tree of the request */
 		return refuse(work, DATA, "DUPLICATE_EXTENTS");
 	default:
 		return refuse(work, OTHER, "IOCTL");
