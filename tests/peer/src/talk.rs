@@ -117,6 +117,9 @@ impl Talk {
                 Ok("left".into())
             }
             ("interfaces", _) => channel.probe_interfaces(),
+            (_, Some(place)) if what.starts_with("smuggle ") => {
+                channel.probe_smuggle(place, what.trim_start_matches("smuggle "))
+            }
             ("all", Some(place)) => channel.probe_all(place),
             (_, Some(place)) => channel.probe(place, what),
             (_, None) => fail!("enter comes before '{what}'"),

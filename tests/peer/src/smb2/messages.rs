@@ -242,6 +242,26 @@ impl IoctlRequest {
     }
 }
 
+/// An IOCTL request with input.
+pub fn ioctl_body(code: u32, file: FileId, input: &[u8]) -> Vec<u8> {
+    let mut out = write(&IoctlRequest {
+        input_offset: (HEADER + 56) as u32,
+        input_count: input.len() as u32,
+        ..IoctlRequest::without_input(code, file)
+    });
+    out.truncate(56);
+    out.extend_from_slice(input);
+    out
+}
+
+/// The output of an IOCTL response, if it is all there.
+pub fn ioctl_output(response: &Response) -> Option<&[u8]> {
+    let b = &response.bytes;
+    let at = u32_at(b, HEADER + 32)? as usize;
+    let len = u32_at(b, HEADER + 36)? as usize;
+    b.get(at..at.checked_add(len)?)
+}
+
 /// An entry of the network interface query (MS-SMB2 2.2.32.5).
 #[derive(Clone, Debug)]
 pub struct Interface {
@@ -257,14 +277,8 @@ impl Interface {
 
     /// All entries of an IOCTL response; nothing if it makes no sense.
     pub fn list(response: &Response) -> Try<Vec<Interface>> {
-        let b = &response.bytes;
         let bad = || Stop::Failed("the list of network interfaces makes no sense".into());
-        let at = u32_at(b, HEADER + 32).ok_or_else(bad)? as usize;
-        let len = u32_at(b, HEADER + 36).ok_or_else(bad)? as usize;
-        let mut rest = at
-            .checked_add(len)
-            .and_then(|end| b.get(at..end))
-            .ok_or_else(bad)?;
+        let mut rest = ioctl_output(response).ok_or_else(bad)?;
         let mut out = Vec::new();
         while !rest.is_empty() {
             let e = rest.get(..152).ok_or_else(bad)?;
@@ -398,5 +412,8 @@ mod tests {
         assert_eq!(by[36..40], 9u32.to_le_bytes());
         assert_eq!(by[40..44], [112, 0, 16, 0]);
         assert_eq!(IoctlRequest::query_interfaces().body().len(), 57);
+        let copy = ioctl_body(FSCTL_SRV_COPYCHUNK, FileId::EMPTY, &[7; 9]);
+        assert_eq!(copy.len(), 56 + 9);
+        assert_eq!(copy[24..32], [120, 0, 0, 0, 9, 0, 0, 0]);
     }
 }

@@ -6,8 +6,9 @@ use smb_msg::FileId;
 
 use super::files::{close_body, create_body, File};
 use super::messages::{
-    status, Interface, IoctlRequest, ReadRequest, WriteRequest, FSCTL_DUPLICATE_EXTENTS_TO_FILE,
-    FSCTL_SRV_COPYCHUNK, FSCTL_SRV_COPYCHUNK_WRITE, FSCTL_SRV_REQUEST_RESUME_KEY,
+    ioctl_body, ioctl_output, status, Interface, IoctlRequest, ReadRequest, WriteRequest,
+    FSCTL_DUPLICATE_EXTENTS_TO_FILE, FSCTL_SRV_COPYCHUNK, FSCTL_SRV_COPYCHUNK_WRITE,
+    FSCTL_SRV_REQUEST_RESUME_KEY,
 };
 use super::session::{Pipe, Session};
 use crate::fail;
@@ -174,6 +175,34 @@ impl<P: Pipe> Session<P> {
             .map(|got| word(got, status::SUCCESS))
             .collect();
         Ok(words.join(","))
+    }
+
+    /// A byte of the file is copied by the server into a file of another share, on
+    /// whose tree this is asked.
+    pub fn probe_smuggle(&mut self, place: &Place, into: &str) -> Try<String> {
+        let body = IoctlRequest::without_input(FSCTL_SRV_REQUEST_RESUME_KEY, place.file).body();
+        let response = self.call(11, &body, 65536, "FSCTL_SRV_REQUEST_RESUME_KEY")?;
+        if response.status != status::SUCCESS {
+            return Ok(format!(
+                "no key: {}",
+                word(response.status, status::SUCCESS)
+            ));
+        }
+        let Some(key) = ioctl_output(&response).and_then(|out| out.get(..24)) else {
+            fail!("the answer has no resume key");
+        };
+        // one chunk of one byte, from the beginning to the beginning
+        let mut input = key.to_vec();
+        input.extend(Body(Vec::new()).u32(1).u32(0).u64(0).u64(0).u32(1).u32(0).0);
+        let before = self.tree_id;
+        self.tree_connect(into)?;
+        let File(target) = self.create(&format!("{}.copy", place.name))?;
+        let body = ioctl_body(FSCTL_SRV_COPYCHUNK, target, &input);
+        let copied = self.call(11, &body, 65536, "FSCTL_SRV_COPYCHUNK")?;
+        self.close(File(target))?;
+        self.tree_disconnect()?;
+        self.tree_id = before;
+        Ok(word(copied.status, status::SUCCESS))
     }
 
     /// Whether any interface can do RDMA (1 or 0), as the server says on IPC$.

@@ -34,7 +34,8 @@ no_data() { row "$1" "$2" served denied served,denied,served; }
 run() {
 	local t0 mode n first
 	. "$MODULES/guest.sh"
-	peer_server
+	# a second share, without a policy
+	peer_server '[open]' "path = $SHARE_DIR" 'read only = no' 'guest ok = yes' 'force user = root' 'force group = root'
 	policy_ready
 	t0=$(now_ms)
 
@@ -48,6 +49,9 @@ run() {
 	for n in moves guest old rdma both; do
 		expect "a share without a policy: $n" "$(ask $n 1 enter)" entered
 		expect "nothing set: $n" "$(ask $n 1 all)" "$(all served served)"
+	done
+	for n in moves rdma; do
+		expect "nothing set: $n, a copy into another share" "$(ask $n 1 'smuggle open')" served
 	done
 	expect 'RDMA is advertised' "$(ask moves 1 interfaces)" 1
 
@@ -89,6 +93,10 @@ run() {
 		expect "$mode: RDMA is advertised: $n" "$(ask $n 1 interfaces)" 1
 	done
 	expect "$mode: refused" "$(policy_refused SHARE)" '32 24 20'
+	# a copy of what cannot be read, asked on the tree of the other share
+	expect "$mode: moves, a copy into another share" "$(ask moves 1 'smuggle open')" denied
+	expect "$mode: rdma, a copy into another share" "$(ask rdma 1 'smuggle open')" served
+	expect "$mode: refused" "$(policy_refused SHARE)" '32 25 20'
 	for n in moves guest old rdma both; do
 		expect "$mode: release: $n" "$(ask $n 1 leave)" left
 	done
