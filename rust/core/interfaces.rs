@@ -159,22 +159,37 @@ fn words(list: &str) -> impl Iterator<Item = &str> {
     list.split(' ').filter(|word| !word.is_empty())
 }
 
-/// Whether connections are taken at a place. An interface with several addresses is several places: `places` gives them all, and one that is allowed is enough,
-/// unless one is excluded.
+/// What a list says of one place. Of an interface with several addresses, which is several places, the greatest counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// No word is true of it, and others have one that would have to be.
+    Unnamed,
+    /// Connections are taken there.
+    Taken,
+    /// A word with `!` is true of it.
+    Excluded,
+}
+
+/// Whether connections are taken at a place, by a list that was checked.
 #[must_use]
-pub fn allows<'p>(list: &str, places: impl Iterator<Item = Place<'p>> + Clone) -> bool {
-    let (mut any_positive, mut allowed) = (false, false);
+pub fn verdict(list: &str, place: &Place<'_>) -> Verdict {
+    let (mut any_positive, mut taken) = (false, false);
     for word in words(list).filter_map(|word| Word::parse(word).ok()) {
+        let covered = word.what.covers(place);
         if word.except {
-            if places.clone().any(|place| word.what.covers(&place)) {
-                return false;
+            if covered {
+                return Verdict::Excluded;
             }
         } else {
             any_positive = true;
-            allowed = allowed || places.clone().any(|place| word.what.covers(&place));
+            taken = taken || covered;
         }
     }
-    allowed || !any_positive
+    if taken || !any_positive {
+        Verdict::Taken
+    } else {
+        Verdict::Unnamed
+    }
 }
 
 /// The first word of a list that is refused, and why; or that the list is too long.

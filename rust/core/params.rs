@@ -154,6 +154,16 @@ impl Negotiated {
         self.max_fragmented_recv_size
     }
 
+    /// A server announces this MaxFragmentedSize instead of the computed one. Receives that the reader has emptied are granted again while a message is under way,
+    /// so it may be more than the credits carry at once.
+    #[must_use]
+    pub fn with_fragmented_recv_size(self, size: u32) -> Self {
+        Self {
+            max_fragmented_recv_size: size.clamp(MIN_FRAGMENTED_SIZE, MAX_FRAGMENTED_SIZE),
+            ..self
+        }
+    }
+
     /// Largest RDMA transfer for one request.
     #[must_use]
     pub const fn max_read_write_size(&self) -> u32 {
