@@ -6,6 +6,8 @@
 
 #[path = "abi/abi.rs"]
 mod abi;
+#[path = "admin/configfs.rs"]
+mod configfs;
 #[path = "admin/debugfs.rs"]
 mod debugfs;
 #[path = "admin/sysfs.rs"]
@@ -13,10 +15,11 @@ mod sysfs;
 #[path = "transport/transport.rs"]
 mod transport;
 
-use kernel::{debugfs::Scope, global_lock, prelude::*, sync::Arc};
+use kernel::{configfs::Subsystem, debugfs::Scope, global_lock, prelude::*, sync::Arc};
 use smbdirect_kext::work::{Installed, WorkQueue};
 use transport::{
     devices::{DeviceStats, Devices, OBSERVER},
+    policy::{InForce, Policy},
     Socket,
 };
 
@@ -54,10 +57,22 @@ global_lock! {
     pub(crate) unsafe(uninit) static SHOWN: Mutex<sysfs::Shown> = sysfs::Shown::new();
 }
 
-/// The module. Fields are dropped in this order: first what developers see, then the RDMA client, then the queues, which run what is still on them, then what
+global_lock! {
+    // SAFETY: As above.
+    pub(crate) unsafe(uninit) static CHANGES: Mutex<()> = ();
+}
+
+global_lock! {
+    // SAFETY: As above.
+    pub(crate) unsafe(uninit) static IN_FORCE: SpinLockIrq<Option<Arc<Policy>>> = None;
+}
+
+/// The module. Fields are dropped in this order: first what administrators write to and what developers see, then the RDMA client, then the queues, which run what is still on them, then what
 /// administrators see.
 #[pin_data]
 struct Module {
+    #[pin]
+    config: Subsystem<configfs::Root>,
     #[pin]
     files: Scope<debugfs::Files>,
     #[pin]
@@ -66,6 +81,7 @@ struct Module {
     cleanup: Installed,
     admin: Installed,
     tree: sysfs::Tree,
+    in_force: InForce,
 }
 
 impl kernel::InPlaceModule for Module {
@@ -76,7 +92,12 @@ impl kernel::InPlaceModule for Module {
         unsafe { DEVICES.init() };
         // SAFETY: As above.
         unsafe { SHOWN.init() };
+        // SAFETY: As above.
+        unsafe { CHANGES.init() };
+        // SAFETY: As above.
+        unsafe { IN_FORCE.init() };
         try_pin_init!(Self {
+            in_force: InForce,
             tree: sysfs::Tree::new()?,
             // SAFETY: Dropped at module exit after the other queues, whose items are the only ones to queue on it.
             admin: unsafe { transport::ADMIN.install(WorkQueue::background(c"smbdirect-admin")?) },
@@ -87,6 +108,8 @@ impl kernel::InPlaceModule for Module {
             _: { OBSERVER.populate(&sysfs::Publisher); },
             client <- smbdirect_rdma::client::Registration::new(&Devices),
             files <- debugfs::Files::new(),
+            // Last: from here on drafts can be made, which count the module, so nothing may fail any more.
+            config <- configfs::Root::register(),
         })
     }
 }

@@ -12,6 +12,7 @@ mod data;
 mod lifecycle;
 mod memory;
 mod params;
+mod policy;
 
 use crate::transport::Socket;
 use kernel::{

@@ -3,7 +3,7 @@
 //! Creation, configuration, connecting, listening, release (contract §2), and the device functions (§4).
 
 use super::{errno, hold, into_handle, params, signature, Handle};
-use crate::transport::{debug_text::DebugText, Socket};
+use crate::transport::{debug_text::DebugText, policy, Socket};
 use core::ptr::{null_mut, NonNull};
 use kernel::{
     ffi::{c_int, c_uint, c_void},
@@ -324,7 +324,8 @@ pub unsafe extern "C" fn smbdirect_netdev_rdma_capable_node_type(
     netdev: *mut bindings::net_device,
 ) -> u8 {
     // SAFETY: By the safety requirement.
-    unsafe { NetDevice::from_raw(netdev) }.map_or(node_type::UNSPECIFIED, NetDevice::rdma_node_type)
+    unsafe { NetDevice::from_raw(netdev) }
+        .map_or(node_type::UNSPECIFIED, policy::advertised_node_type)
 }
 
 /// Whether a device can register memory by work requests. Any context. Contract §4.2.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a developer can see: `/sys/kernel/debug/smbdirect/{connections,stats}`. Administrators have `sysfs`, which is stable.
+//! What a developer can see: `/sys/kernel/debug/smbdirect/{connections,stats,shares}`. Administrators have `sysfs`, which is stable.
 #![forbid(unsafe_code)]
 
 use crate::transport::{
@@ -21,10 +21,14 @@ struct Connections;
 /// Counters over all sockets, present and past, as `name value` lines.
 struct Totals;
 
+/// All shares of the policy.
+struct Shares;
+
 /// The files.
 pub(crate) struct Files {
     connections: Connections,
     totals: Totals,
+    shares: Shares,
 }
 
 impl Files {
@@ -34,11 +38,13 @@ impl Files {
             Self {
                 connections: Connections,
                 totals: Totals,
+                shares: Shares,
             },
             c"smbdirect",
             |files, dir| {
                 dir.read_only_file(c"connections", &files.connections);
                 dir.read_only_file(c"stats", &files.totals);
+                dir.read_only_file(c"shares", &files.shares);
             },
         )
     }
@@ -72,6 +78,12 @@ impl Writer for Connections {
             describe(f, number, socket)?;
         }
         Ok(())
+    }
+}
+
+impl Writer for Shares {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::configfs::write_shares(f)
     }
 }
 

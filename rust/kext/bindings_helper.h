@@ -15,3 +15,4 @@
 #include <linux/smbdirect.h>
 #include "helpers.h"
 #include "smbdirect_trace.h"
+#include "../../ksmbd/smbdirect_policy.h"

@@ -2,7 +2,9 @@
 /*
  * C wrappers of inline functions, macros and varargs; see helpers.h.
  */
+#include <linux/ctype.h>
 #include <linux/if_arp.h>
+#include <linux/inetdevice.h>
 #include <linux/in6.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
@@ -12,7 +14,9 @@
 #include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
 #include <linux/uio.h>
+#include <linux/unicode.h>
 #include <linux/vmalloc.h>
+#include <net/addrconf.h>
 #include "helpers.h"
 
 int smbd_post_send(struct ib_qp *qp, struct ib_send_wr *wr, const struct ib_send_wr **bad_wr)
@@ -239,6 +243,78 @@ bool smbd_netdev_is_ipoib(struct net_device *dev)
 void smbd_netdev_put(struct net_device *dev)
 {
 	dev_put(dev);
+}
+
+void smbd_netdev_name(const struct net_device *dev, char *name, size_t size)
+{
+	strscpy(name, dev->name, size);
+}
+
+/* Calls @fn for each address of @dev, under RCU. */
+void smbd_netdev_each_addr(struct net_device *dev, smbd_addr_fn fn, void *arg)
+{
+	const struct in_device *in;
+	const struct in_ifaddr *ifa;
+
+	rcu_read_lock();
+	in = __in_dev_get_rcu(dev);
+	if (in) {
+		in_dev_for_each_ifa_rcu(ifa, in) {
+			struct in6_addr mapped;
+
+			ipv6_addr_set_v4mapped(ifa->ifa_local, &mapped);
+			fn(mapped.s6_addr, arg);
+		}
+	}
+#if IS_ENABLED(CONFIG_IPV6)
+	{
+		const struct inet6_dev *in6 = __in6_dev_get(dev);
+		const struct inet6_ifaddr *ifa6;
+
+		if (in6)
+			list_for_each_entry_rcu(ifa6, &in6->addr_list, if_list)
+				fn(ifa6->addr.s6_addr, arg);
+	}
+#endif
+	rcu_read_unlock();
+}
+
+/* The network device that a connection came in on; not written if there is none. */
+void smbd_cm_netdev_name(struct rdma_cm_id *id, char *name, size_t size)
+{
+	const struct rdma_dev_addr *addr = &id->route.addr.dev_addr;
+	const struct net_device *dev;
+
+	rcu_read_lock();
+	dev = addr->bound_dev_if ? dev_get_by_index_rcu(addr->net, addr->bound_dev_if) : NULL;
+	if (dev)
+		strscpy(name, dev->name, size);
+	rcu_read_unlock();
+}
+
+/*
+ * The name of a share as ksmbd compares it: what it keeps of one fits 64 bytes,
+ * and ASCII is what is left if Unicode does not take it. May sleep.
+ */
+int smbd_casefold(const char *name, char *folded, size_t size)
+{
+#if IS_ENABLED(CONFIG_UNICODE)
+	struct unicode_map *um = utf8_load(UNICODE_AGE(12, 1, 0));
+
+	if (!IS_ERR(um)) {
+		const struct qstr q = QSTR_INIT(name, strlen(name));
+		int len = utf8_casefold(um, &q, folded, size);
+
+		utf8_unload(um);
+		if (len >= 0)
+			return 0;
+	}
+#endif
+	if (strscpy(folded, name, size) < 0)
+		return -E2BIG;
+	for (; *folded; folded++)
+		*folded = isascii(*folded) ? tolower(*folded) : *folded;
+	return 0;
 }
 
 /* Length of an IPv4 or IPv6 socket address, or 0 for any other family. */

@@ -10,6 +10,7 @@
 #include <linux/scatterlist.h>
 #include <linux/sysfs.h>
 #include <rdma/ib_verbs.h>
+#include <rdma/rdma_cm.h>
 
 struct smbdirect_socket;
 
@@ -17,6 +18,8 @@ typedef bool (*smbd_log_needed_fn)(struct smbdirect_socket *sc, void *priv, unsi
 typedef void (*smbd_log_vaprintf_fn)(struct smbdirect_socket *sc, const char *func, unsigned int line, void *priv,
 				     unsigned int lvl, unsigned int cls, struct va_format *vaf);
 typedef bool (*smbd_netdev_fn)(struct net_device *dev, void *arg);
+/* An IPv4 address comes in its v4-mapped form. */
+typedef void (*smbd_addr_fn)(const u8 *addr, void *arg);
 
 int smbd_post_send(struct ib_qp *qp, struct ib_send_wr *wr, const struct ib_send_wr **bad_wr);
 int smbd_post_recv(struct ib_qp *qp, struct ib_recv_wr *wr, const struct ib_recv_wr **bad_wr);
@@ -58,7 +61,14 @@ bool smbd_log_needed(smbd_log_needed_fn needed, struct smbdirect_socket *sc, voi
 bool smbd_netdev_any_lower(struct net_device *dev, smbd_netdev_fn fn, void *arg);
 bool smbd_netdev_is_ipoib(struct net_device *dev);
 void smbd_netdev_put(struct net_device *dev);
+void smbd_netdev_name(const struct net_device *dev, char *name, size_t size);
+void smbd_netdev_each_addr(struct net_device *dev, smbd_addr_fn fn, void *arg);
+void smbd_cm_netdev_name(struct rdma_cm_id *id, char *name, size_t size);
 int smbd_sockaddr_len(const struct sockaddr *addr);
+
+int smbd_casefold(const char *name, char *folded, size_t size);
+/* abi/policy.c */
+void smbd_policy_key_set(bool on);
 
 void smbd_attribute_init(struct attribute *attr, const char *name);
 

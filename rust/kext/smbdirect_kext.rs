@@ -13,6 +13,8 @@ pub mod ctx;
 pub mod gate;
 pub mod list;
 pub mod log;
+pub mod name;
+pub mod shares;
 pub mod sysfs;
 #[cfg(smbdirect_kunit)]
 #[path = "tests/tests.rs"]

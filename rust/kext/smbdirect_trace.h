@@ -66,6 +66,24 @@ TRACE_EVENT(smbd_refused,
 	TP_printk("conn=%llu peer=%pISpc why=%s", __entry->conn, __entry->addr, __get_str(why))
 );
 
+/* A request was refused by the policy of its share. */
+TRACE_EVENT(smbd_policy_refused,
+	TP_PROTO(const char *share, const char *reason, const char *command),
+	TP_ARGS(share, reason, command),
+	TP_STRUCT__entry(
+		__string(share, share)
+		__string(reason, reason)
+		__string(command, command)
+	),
+	TP_fast_assign(
+		__assign_str(share);
+		__assign_str(reason);
+		__assign_str(command);
+	),
+	TP_printk("share=%s reason=%s command=%s", __get_str(share), __get_str(reason),
+		  __get_str(command))
+);
+
 /* The connection manager's events. */
 TRACE_EVENT(smbd_cm_event,
 	TP_PROTO(u64 conn, u32 event, int status),

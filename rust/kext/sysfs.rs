@@ -37,6 +37,28 @@ pub struct Text<'a> {
     len: usize,
 }
 
+impl<'a> Text<'a> {
+    /// Nothing yet, on a page.
+    pub fn new(page: &'a mut [u8]) -> Self {
+        Self { page, len: 0 }
+    }
+
+    /// Bytes written so far.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Takes back what was written beyond `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+}
+
 impl fmt::Write for Text<'_> {
     fn write_str(&mut self, s: &str) -> fmt::Result {
         let part = s.len().min(self.page.len() - self.len);
@@ -195,7 +217,7 @@ unsafe extern "C" fn show<T: Files>(
         .position(|a| core::ptr::eq(a, attribute));
     // SAFETY: By the safety requirement a page, which is ours for the call and zeroed.
     let page = unsafe { core::slice::from_raw_parts_mut(page.cast::<u8>(), MAX_FILE) };
-    let mut text = Text { page, len: 0 };
+    let mut text = Text::new(page);
     match number.map(|number| node.data.show(number, &mut text)) {
         Some(Ok(())) => text.len as isize,
         _ => EIO.to_errno() as isize,

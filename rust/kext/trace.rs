@@ -9,7 +9,7 @@
 //! While nobody listens that is one instruction which does nothing (a static key): the closure, with what it would look up, is out of the way. The events are defined in
 //! `smbdirect_trace.h`. The types that their C functions want are checked when this compiles, since their prototypes come from that header.
 
-use crate::bindings;
+use crate::{bindings, name::Name};
 use kernel::{ffi::c_char, prelude::*};
 
 /// An address as `struct sockaddr_in6`, or a shorter one and zeros.
@@ -34,6 +34,13 @@ macro_rules! plain {
 plain!(u64 u32 i32 bool);
 
 impl Field for &'static CStr {
+    type C = *const c_char;
+    fn c(&self) -> *const c_char {
+        self.as_char_ptr()
+    }
+}
+
+impl Field for Name {
     type C = *const c_char;
     fn c(&self) -> *const c_char {
         self.as_char_ptr()
@@ -87,7 +94,7 @@ macro_rules! events {
             fn write(self) {
                 kernel::macros::paste! {
                     #[cfg(CONFIG_TRACEPOINTS)]
-                    // SAFETY: Numbers by value; texts are static and end in NUL; an address is as long as the event copies, and lives as long as the call.
+                    // SAFETY: Numbers by value; texts are static or live as long as the call, and end in NUL; an address is as long as the event copies, and lives as long as the call.
                     unsafe {
                         bindings::[<rust_do_trace_ $event>]($(self.$field.c(),)*)
                     };
@@ -104,6 +111,8 @@ events! {
     smbd_arrival => Arrival { conn: u64, addr: Address, }
     /// A connection request was refused; `conn` is the listening socket.
     smbd_refused => Refused { conn: u64, addr: Address, why: &'static CStr, }
+    /// A request was refused by the policy of its share.
+    smbd_policy_refused => PolicyRefused { share: Name, reason: &'static CStr, command: Name, }
     /// An event of the connection manager.
     smbd_cm_event => CmEvent { conn: u64, event: u32, status: i32, }
     /// The connection is established.

@@ -33,6 +33,28 @@ impl Host {
     }
 }
 
+impl Host {
+    /// The address in 16 bytes, IPv4 in the v4-mapped form.
+    pub fn octets(&self) -> [u8; 16] {
+        self.0
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] = self.0 {
+            return write!(f, "{a}.{b}.{c}.{d}");
+        }
+        for (i, pair) in self.0.chunks_exact(2).enumerate() {
+            if i > 0 {
+                f.write_str(":")?;
+            }
+            write!(f, "{:x}", u16::from_be_bytes([pair[0], pair[1]]))?;
+        }
+        Ok(())
+    }
+}
+
 impl SockAddr {
     /// Copies the address at `addr`; `None` if the family is neither IPv4 nor IPv6.
     ///
@@ -108,26 +130,11 @@ impl SockAddr {
 
 impl fmt::Display for SockAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = self.host().0;
+        let (host, port) = (self.host(), self.port());
         if self.is_v4() {
-            write!(
-                f,
-                "{}.{}.{}.{}:{}",
-                host[12],
-                host[13],
-                host[14],
-                host[15],
-                self.port()
-            )
+            write!(f, "{host}:{port}")
         } else {
-            f.write_str("[")?;
-            for (i, pair) in host.chunks_exact(2).enumerate() {
-                if i > 0 {
-                    f.write_str(":")?;
-                }
-                write!(f, "{:x}", u16::from_be_bytes([pair[0], pair[1]]))?;
-            }
-            write!(f, "]:{}", self.port())
+            write!(f, "[{host}]:{port}")
         }
     }
 }

@@ -12,7 +12,7 @@ use kernel::{
     sync::SetOnce,
     types::Opaque,
 };
-use smbdirect_kext::{bindings, list::take_first};
+use smbdirect_kext::{bindings, list::take_first, name::Name};
 
 global_lock! {
     // SAFETY: Initialised by `Registration::new`, which runs before any use.
@@ -185,6 +185,44 @@ impl NetDevice {
     }
 }
 
+impl NetDevice {
+    /// Its name.
+    pub fn name(self) -> Name {
+        // SAFETY: The device is held; `size` bytes may be written.
+        Name::written(|to, size| unsafe { bindings::smbd_netdev_name(self.0.as_ptr(), to, size) })
+    }
+
+    /// The name of the RDMA device that says it is on this network device itself; empty if none does.
+    pub fn rdma_name(self) -> Name {
+        of_netdev(self.0.as_ptr(), |device| {
+            Name::new(device.name().to_bytes())
+        })
+        .unwrap_or(Name::EMPTY)
+    }
+
+    /// Calls `f` with each of its addresses, IPv4 in the v4-mapped form. `f` runs under RCU and must not sleep.
+    pub fn each_addr<F: FnMut([u8; 16])>(self, mut f: F) {
+        // SAFETY: The device is held; the callback gets a pointer to `f`, which outlives the call.
+        unsafe {
+            bindings::smbd_netdev_each_addr(
+                self.0.as_ptr(),
+                Some(one_addr::<F>),
+                core::ptr::addr_of_mut!(f).cast(),
+            );
+        }
+    }
+}
+
+/// Called for each address of a device.
+///
+/// # Safety
+///
+/// `addr` points to 16 bytes, `f` to an `F` that nobody else uses.
+unsafe extern "C" fn one_addr<F: FnMut([u8; 16])>(addr: *const u8, f: *mut c_void) {
+    // SAFETY: By the safety requirement.
+    unsafe { (*f.cast::<F>())(addr.cast::<[u8; 16]>().read()) }
+}
+
 /// Called under RCU for each lower device.
 ///
 /// # Safety
@@ -200,25 +238,27 @@ unsafe extern "C" fn lower(netdev: *mut bindings::net_device, found: *mut c_void
     true
 }
 
-/// The RDMA core's own table: devices that name their netdev. Any context.
-fn by_netdev(netdev: *mut bindings::net_device) -> u8 {
+/// Looks at the device that names this netdev as its own in the RDMA core's table. Any context.
+fn of_netdev<R>(netdev: *mut bindings::net_device, f: impl FnOnce(Device<'_>) -> R) -> Option<R> {
     // SAFETY: The caller holds the netdev; a device found is returned with a reference, which is dropped below.
     let raw = unsafe {
         bindings::ib_device_get_by_netdev(netdev, bindings::rdma_driver_id_RDMA_DRIVER_UNKNOWN)
     };
-    let Some(raw) = NonNull::new(raw) else {
-        return node_type::UNSPECIFIED;
-    };
+    let raw = NonNull::new(raw)?;
     // SAFETY: The reference keeps it registered.
-    let device = unsafe { Device::from_raw(raw) };
-    let kind = if device.is_capable() {
-        device.node_type()
-    } else {
-        node_type::UNSPECIFIED
-    };
+    let result = f(unsafe { Device::from_raw(raw) });
     // SAFETY: Our reference.
     unsafe { bindings::ib_device_put(raw.as_ptr()) };
-    kind
+    Some(result)
+}
+
+/// What that device is, if it can carry SMB Direct.
+fn by_netdev(netdev: *mut bindings::net_device) -> u8 {
+    of_netdev(netdev, |device| {
+        device.is_capable().then(|| device.node_type())
+    })
+    .flatten()
+    .unwrap_or(node_type::UNSPECIFIED)
 }
 
 /// A netdev itself: the core's table, then every port of the devices we know (some drivers only answer when asked by port).

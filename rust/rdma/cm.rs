@@ -12,7 +12,7 @@ use kernel::{
     prelude::*,
     sync::{Arc, ArcBorrow},
 };
-use smbdirect_kext::{bindings, ctx::ProcessCtx};
+use smbdirect_kext::{bindings, ctx::ProcessCtx, name::Name};
 
 /// What gets the events of a [`CmId`].
 ///
@@ -371,6 +371,23 @@ impl<'e> ConnectRequest<'e> {
             let addr = core::ptr::addr_of!((*self.id.as_ptr()).route.addr.dst_addr);
             SockAddr::copy_from(addr.cast())
         }
+    }
+
+    /// The local address that it arrived at.
+    pub fn local_addr(&self) -> Option<SockAddr> {
+        // SAFETY: By the invariants; the address storage is inside the id.
+        unsafe {
+            let addr = core::ptr::addr_of!((*self.id.as_ptr()).route.addr.src_addr);
+            SockAddr::copy_from(addr.cast())
+        }
+    }
+
+    /// The network device that it came in on, if that is known.
+    pub fn netdev_name(&self) -> Name {
+        // SAFETY: By the invariants; `size` bytes may be written.
+        Name::written(|to, size| unsafe {
+            bindings::smbd_cm_netdev_name(self.id.as_ptr(), to, size);
+        })
     }
 
     /// Takes the id over; its events go to `handler` from now on.

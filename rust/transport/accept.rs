@@ -12,6 +12,7 @@ use super::{
     listen::Listener,
     negotiate::FIRST_RECV,
     params::Params,
+    policy,
     socket::{Role, Socket},
     stats,
 };
@@ -23,7 +24,10 @@ use kernel::{
     },
     time::Jiffies,
 };
-use smbdirect_core::lifecycle::{Event, Status};
+use smbdirect_core::{
+    lifecycle::{Event, Status},
+    settings::Number,
+};
 use smbdirect_kext::{
     ctx::ProcessCtx,
     log::{class, Level},
@@ -112,6 +116,13 @@ impl Socket {
             });
             explain(text);
         };
+        let policy = policy::current();
+        if !policy.as_ref().is_none_or(|p| p.takes(&request, device)) {
+            return refuse(
+                Refusal::Interface,
+                "no connections are taken on this interface (smb direct interfaces)",
+            );
+        }
         let source = peer.as_ref().map(SockAddr::source);
         if listener.is_full(source) {
             return refuse(Refusal::HalfOpen, CROWDED);
@@ -120,6 +131,9 @@ impl Socket {
             return refuse(why, text);
         }
         let mut params = this.params.get();
+        if let Some(policy) = &policy {
+            policy.adjust(&mut params);
+        }
         if Self::check_device(&params, device, request.port()).is_err() {
             return refuse(
                 Refusal::Device,
@@ -148,6 +162,10 @@ impl Socket {
             return refuse(Refusal::Memory, "out of memory");
         };
         child.params.set(&params);
+        let fragmented = policy.and_then(|p| p.settings.numbers.get(Number::MaxFragmentedSize));
+        if let Some(size) = fragmented {
+            child.fragmented_size.populate(size);
+        }
         child.use_device(device);
         child.listener.populate(listener.clone());
         if let Some(addr) = peer {

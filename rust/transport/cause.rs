@@ -109,5 +109,7 @@ named! {
         Device = c"device",
         /// No memory.
         Memory = c"memory",
+        /// An administrator wants no connections there.
+        Interface = c"interface",
     }
 }

@@ -7,17 +7,21 @@
 
 use super::{
     cause::Refusal,
+    policy,
     socket::{Role, Socket},
 };
+use smbdirect_core::settings::Number;
 use smbdirect_rdma::addr::Host;
 
-/// The limits, as they were given when the module was loaded; 0 = none.
+/// The limits that are set, or else those that were given when the module was loaded; 0 = none.
 fn limits() -> (usize, usize) {
     use crate::module_parameters as given;
-    (
-        given::max_connections.value() as usize,
-        given::max_connections_per_address.value() as usize,
-    )
+    let policy = policy::current();
+    let set = |number| policy.as_ref().and_then(|p| p.settings.numbers.get(number));
+    let all = set(Number::MaxConnections).unwrap_or_else(|| given::max_connections.value());
+    let each = set(Number::MaxConnectionsPerAddress)
+        .unwrap_or_else(|| given::max_connections_per_address.value());
+    (all as usize, each as usize)
 }
 
 fn reached(count: usize, limit: usize) -> bool {

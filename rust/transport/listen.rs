@@ -5,6 +5,7 @@
 
 use super::{
     cause::Cause,
+    policy,
     socket::{Role, Socket},
 };
 use kernel::{
@@ -12,7 +13,10 @@ use kernel::{
     prelude::*,
     sync::{Arc, ArcBorrow, SpinLock},
 };
-use smbdirect_core::lifecycle::{Event, Status};
+use smbdirect_core::{
+    lifecycle::{Event, Status},
+    settings::Number,
+};
 use smbdirect_kext::{
     ctx::ProcessCtx,
     log::{class, Level},
@@ -22,8 +26,10 @@ use smbdirect_kext::{
 };
 use smbdirect_rdma::{addr::Host, memory::Charge};
 
-/// Most connections in the handshake, over all sources.
-const MAX_HALF_OPEN: usize = 128;
+/// Most connections in the handshake, over all sources, if an administrator says nothing else.
+const MAX_HALF_OPEN: u32 = 128;
+/// What may be said at most.
+const MOST_HALF_OPEN: u32 = Number::MaxHalfOpen.spec().max;
 /// Most of them from one host.
 const MAX_HALF_OPEN_PER_HOST: usize = 32;
 /// Most children that exist, including those that are being torn down: a flood costs no more than this.
@@ -190,6 +196,7 @@ impl Listener {
 
     fn admit(children: &Children, newcomer: &Socket) -> Admission {
         let list = &children.list;
+        let limit = policy::number(Number::MaxHalfOpen).unwrap_or(MAX_HALF_OPEN) as usize;
         let host = newcomer.peer_host();
         if children.full_for(host) {
             return Admission::Refuse;
@@ -199,7 +206,7 @@ impl Listener {
         let count = |host| half_open().filter(of(host)).count();
         let crowd = if count(host) >= MAX_HALF_OPEN_PER_HOST {
             host
-        } else if half_open().count() < MAX_HALF_OPEN {
+        } else if half_open().count() < limit {
             return Admission::Enter;
         } else {
             // The host with the most; of equals, that of the oldest.
@@ -347,7 +354,10 @@ impl Socket {
         this.status.advance(Event::Listen)?;
         // The CM's own backlog holds requests that we have not looked at; iWARP providers size their tables by it, so it must not be what a
         // flood fills first.
-        let result = this.enter()?.cm().listen(backlog.max(MAX_HALF_OPEN as i32));
+        let result = this
+            .enter()?
+            .cm()
+            .listen(backlog.max(MOST_HALF_OPEN as i32));
         if let Err(error) = result {
             Self::fail(this, error);
         }

@@ -170,7 +170,10 @@ impl Socket {
             EINVAL
         })?;
         let negotiated = match server_negotiate(&local, pdu) {
-            Ok(ServerOutcome::Accept(negotiated)) => negotiated,
+            Ok(ServerOutcome::Accept(negotiated)) => match this.fragmented_size.as_ref() {
+                Some(size) => negotiated.with_fragmented_recv_size(*size),
+                None => negotiated,
+            },
             Ok(ServerOutcome::Reject { status, response }) => {
                 this.log(
                     Level::Err,

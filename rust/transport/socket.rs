@@ -85,6 +85,8 @@ pub(crate) struct Socket {
     role: Atomic<i32>,
     /// Final depth of outstanding RDMA reads that we issue; 0 until known.
     pub(crate) read_depth: Atomic<u32>,
+    /// Of a server's connection: the MaxFragmentedSize that an administrator wants.
+    pub(super) fragmented_size: SetOnce<u32>,
     #[pin]
     pub(crate) config: SpinLockIrq<Config>,
     #[pin]
@@ -148,6 +150,7 @@ impl Socket {
                 params: ParamsCell::new(),
                 role: Atomic::new(role as i32),
                 read_depth: Atomic::new(0),
+                fragmented_size: SetOnce::new(),
                 config <- new_spinlock_irq!(config, "smbdirect::Socket::config"),
                 state <- new_spinlock_irq!(State::new(), "smbdirect::Socket::state"),
                 endpoint <- Gated::new(),

@@ -8,11 +8,12 @@
 use super::Outgoing;
 use crate::transport::{
     cause::Cause,
+    policy,
     socket::{Role, Socket},
     stats::own,
 };
 use kernel::{prelude::*, sync::ArcBorrow};
-use smbdirect_core::link::SendState;
+use smbdirect_core::{link::SendState, settings::Number};
 use smbdirect_kext::{
     ctx::{NofsScope, ProcessCtx},
     log::{class, Level},
@@ -25,8 +26,8 @@ use smbdirect_rdma::{
     Endpoint,
 };
 
-/// How long a server waits for a credit. The peer's SMB Direct layer grants them, not its application.
-const SERVER_CREDIT_MS: u64 = 5_000;
+/// How long a server waits for a credit or a slot, if an administrator says nothing else. The peer's SMB Direct layer grants credits, not its application.
+const SERVER_CREDIT_SECS: u32 = 5;
 /// Slowest transfer of a message that anybody puts up with, in bytes per second, after a grace: a server's is this, a client's the time for keepalive.
 const MIN_RATE: u64 = 64 * 1024;
 /// That grace.
@@ -165,7 +166,8 @@ impl Socket {
             u64::from(u32::MAX)
         } else {
             let (once, grace) = if server {
-                (SERVER_CREDIT_MS, MESSAGE_GRACE_MS)
+                let secs = policy::number(Number::CreditTimeout).unwrap_or(SERVER_CREDIT_SECS);
+                (u64::from(secs) * 1000, MESSAGE_GRACE_MS)
             } else {
                 // Only the users of this mount wait; a slow but living server must not lose its connection.
                 let params = this.params.get();
