@@ -2,18 +2,18 @@
 
 //! What is in force: configfs of the module (`Documentation/steering.md`, 5).
 
-use crate::config::{Config, Share};
+use crate::{
+    config::{Config, Share},
+    diagnostics::quoted,
+};
 use smbdirect_core::settings::{Mode, Number};
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-/// The module's directory.
-const CONFIGFS: &str = "/sys/kernel/config/smbdirect";
-/// There if the loaded ksmbd has the hook.
-const HOOK: &str = "/sys/module/ksmbd/parameters/smbdirect_policy";
-const KSMBD: &str = "/sys/module/ksmbd";
+/// How many drafts of one process are tried, should others have left some.
+const TRIES: u32 = 8;
 const UNSET: &str = "default";
 
 /// Why something with the kernel did not work.
@@ -25,29 +25,52 @@ pub enum Problem {
     Refused(String),
 }
 
-/// The module's directory, if it is there.
-fn directory() -> Result<PathBuf, Problem> {
-    let dir = PathBuf::from(CONFIGFS);
-    if dir.is_dir() {
-        return Ok(dir);
-    }
-    Err(Problem::NoModule(
-        if !Path::new("/sys/module/smbdirect").exists() {
-            "smbdirect.ko is not loaded: modprobe smbdirect"
-        } else if !Path::new("/sys/kernel/config").is_dir() {
-            "configfs is not there: modprobe configfs"
-        } else if fs::read_dir("/sys/kernel/config").is_ok_and(|mut d| d.next().is_none()) {
-            "configfs is not mounted: mount -t configfs none /sys/kernel/config"
-        } else {
-            "the loaded smbdirect.ko is not the one of this project, or an older one: it has no /sys/kernel/config/smbdirect"
-        }
-        .into(),
-    ))
+/// Where the kernel shows its things.
+pub struct Kernel {
+    /// `/sys`
+    sys: PathBuf,
 }
 
-/// Whether the policy of shares is enforced; `None`: ksmbd is not loaded.
-pub fn enforced() -> Option<bool> {
-    Path::new(KSMBD).is_dir().then(|| Path::new(HOOK).exists())
+impl Default for Kernel {
+    fn default() -> Self {
+        Self::at("/sys")
+    }
+}
+
+impl Kernel {
+    /// A kernel whose `/sys` is there: for tests.
+    pub fn at(sys: impl Into<PathBuf>) -> Self {
+        Self { sys: sys.into() }
+    }
+
+    /// The module's directory, if it is there.
+    fn directory(&self) -> Result<PathBuf, Problem> {
+        let configfs = self.sys.join("kernel/config");
+        let dir = configfs.join("smbdirect");
+        if dir.is_dir() {
+            return Ok(dir);
+        }
+        Err(Problem::NoModule(
+            if !self.sys.join("module/smbdirect").exists() {
+                "smbdirect.ko is not loaded: modprobe smbdirect"
+            } else if !configfs.is_dir() {
+                "configfs is not there: modprobe configfs"
+            } else if fs::read_dir(&configfs).is_ok_and(|mut d| d.next().is_none()) {
+                "configfs is not mounted: mount -t configfs none /sys/kernel/config"
+            } else {
+                "the loaded smbdirect.ko is not the one of this project, or an older one: it has no /sys/kernel/config/smbdirect"
+            }
+            .into(),
+        ))
+    }
+
+    /// Whether the policy of shares is enforced; `None`: ksmbd is not loaded.
+    pub fn enforced(&self) -> Option<bool> {
+        let ksmbd = self.sys.join("module/ksmbd");
+        ksmbd
+            .is_dir()
+            .then(|| ksmbd.join("parameters/smbdirect_policy").exists())
+    }
 }
 
 fn read_word(path: &Path) -> Result<Option<String>, Problem> {
@@ -61,8 +84,8 @@ fn refused(what: &str, path: &Path, error: &io::Error) -> Problem {
 }
 
 /// What is in force.
-pub fn read() -> Result<Config, Problem> {
-    let dir = directory()?;
+pub fn read(kernel: &Kernel) -> Result<Config, Problem> {
+    let dir = kernel.directory()?;
     let mut config = Config::default();
     let strange = |name: &str, text: &str| {
         Problem::Refused(format!(
@@ -93,15 +116,15 @@ pub fn read() -> Result<Config, Problem> {
             config.capabilities.push((name.into(), rdma == "rdma"));
         }
     }
-    config.shares = shares(&dir)?;
+    config.shares = shares(kernel, &dir)?;
     Ok(config)
 }
 
 /// The shares that were applied: names, which may hold blanks, and then four words.
-fn shares(dir: &Path) -> Result<Vec<Share>, Problem> {
-    const DEBUGFS: &str = "/sys/kernel/debug/smbdirect/shares";
+fn shares(kernel: &Kernel, dir: &Path) -> Result<Vec<Share>, Problem> {
+    let all = kernel.sys.join("kernel/debug/smbdirect/shares");
     let short = dir.join("shares");
-    let text = match fs::read_to_string(DEBUGFS) {
+    let text = match fs::read_to_string(all) {
         Ok(text) => text,
         Err(_) => fs::read_to_string(&short).map_err(|e| refused("read", &short, &e))?,
     };
@@ -137,12 +160,33 @@ impl Drop for Draft {
 
 impl Draft {
     fn make(root: &Path) -> Result<Self, Problem> {
-        let dir = root.join(format!("apply.{}", std::process::id()));
-        fs::create_dir(&dir).map_err(|e| refused("make", &dir, &e))?;
-        Ok(Self {
-            dir,
-            shares: Vec::new(),
-        })
+        let own = format!("apply.{}", std::process::id());
+        // One that is there already was left behind by a process that was killed.
+        let names = (1..TRIES).map(|n| format!("{own}.{n}"));
+        for name in [own.clone()].into_iter().chain(names) {
+            let dir = root.join(name);
+            match fs::create_dir(&dir) {
+                Ok(()) => {
+                    return Ok(Self {
+                        dir,
+                        shares: Vec::new(),
+                    })
+                }
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) if e.kind() == io::ErrorKind::StorageFull => {
+                    return Err(Problem::Refused(format!(
+                        "there are as many drafts in {} as there can be: remove those that nobody works on (rmdir of their shares, of 'shares', then of the draft)",
+                        root.display()
+                    )))
+                }
+                Err(e) => return Err(refused("make", &dir, &e)),
+            }
+        }
+        Err(Problem::Refused(format!(
+            "{}: drafts {own} to {own}.{} are there already: remove them with rmdir",
+            root.display(),
+            TRIES.saturating_sub(1)
+        )))
     }
 
     fn write(path: &Path, text: &str) -> Result<(), Problem> {
@@ -155,8 +199,24 @@ impl Draft {
     }
 
     fn share(&mut self, share: &Share) -> Result<(), Problem> {
+        let name = quoted(&share.name);
+        if share.name.contains('/') || share.name == "." || share.name == ".." {
+            return Err(Problem::Refused(format!(
+                "the share {name} cannot be applied: configfs has no directory of that name"
+            )));
+        }
         let dir = self.dir.join("shares").join(&share.name);
-        fs::create_dir(&dir).map_err(|e| refused("make", &dir, &e))?;
+        fs::create_dir(&dir).map_err(|e| {
+            let why = match e.kind() {
+                io::ErrorKind::AlreadyExists => {
+                    "a share of that name, but for its case, is there already".into()
+                }
+                io::ErrorKind::StorageFull => "these are more shares than the module takes".into(),
+                io::ErrorKind::InvalidInput => "the module takes no share of that name".into(),
+                _ => e.to_string(),
+            };
+            Problem::Refused(format!("the share {name} cannot be applied: {why}"))
+        })?;
         self.shares.push(dir.clone());
         Self::write(
             &dir.join("smb_direct"),
@@ -166,8 +226,8 @@ impl Draft {
 }
 
 /// Puts a configuration into force, or changes nothing.
-pub fn apply(config: &Config) -> Result<(), Problem> {
-    let mut draft = Draft::make(&directory()?)?;
+pub fn apply(kernel: &Kernel, config: &Config) -> Result<(), Problem> {
+    let mut draft = Draft::make(&kernel.directory()?)?;
     if let Some(mode) = config.mode {
         draft.set("smb_direct", mode.name())?;
     }

@@ -6,7 +6,7 @@ use crate::{
     cli::{self, Action},
     config::{self, Config},
     diagnostics::Diagnostics,
-    kernel::{self, Problem},
+    kernel::{self, Kernel, Problem},
     text,
 };
 use serde_json::json;
@@ -98,9 +98,14 @@ fn check(path: &Path, json: bool) -> Result<u8, Stop> {
     })
 }
 
-fn apply(path: &Path, unenforced: bool) -> Result<u8, Stop> {
+fn apply(kernel: &Kernel, path: &Path, unenforced: bool) -> Result<u8, Stop> {
     let config = good(path)?;
-    if config.needs_enforcement() && kernel::enforced() == Some(false) {
+    let enforced = kernel.enforced();
+    if enforced.is_none() {
+        let why = "note: ksmbd is not loaded; the file is in force when it is\n";
+        print(io::stderr(), why);
+    }
+    if config.needs_enforcement() && enforced == Some(false) {
         let why = "the loaded ksmbd does not enforce the policy of shares: it was built without the hook (Documentation/steering.md, 6)";
         if !unenforced {
             return Err(Stop(
@@ -110,17 +115,17 @@ fn apply(path: &Path, unenforced: bool) -> Result<u8, Stop> {
         }
         print(io::stderr(), &format!("warning: {why}\n"));
     }
-    kernel::apply(&config)?;
+    kernel::apply(kernel, &config)?;
     Ok(cli::OK)
 }
 
-fn act(action: &Action) -> Result<u8, Stop> {
+fn act(kernel: &Kernel, action: &Action) -> Result<u8, Stop> {
     match action {
         Action::Check { file, json } => check(file, *json),
         Action::Show { file, all, json } => {
             let config = match file {
                 Some(file) => good(file)?,
-                None => kernel::read()?,
+                None => kernel::read(kernel)?,
             };
             let out = if *json {
                 format!("{:#}\n", text::to_json(&config))
@@ -134,7 +139,7 @@ fn act(action: &Action) -> Result<u8, Stop> {
             let new = good(file)?;
             let old = match other {
                 Some(other) => good(other)?,
-                None => kernel::read()?,
+                None => kernel::read(kernel)?,
             };
             let difference = text::difference(&old, &new);
             print(io::stdout(), &difference);
@@ -144,13 +149,13 @@ fn act(action: &Action) -> Result<u8, Stop> {
                 cli::DIFFERENT
             })
         }
-        Action::Apply { file, unenforced } => apply(file, *unenforced),
+        Action::Apply { file, unenforced } => apply(kernel, file, *unenforced),
     }
 }
 
 /// Does what is asked for; the exit status.
-pub fn run(action: &Action) -> u8 {
-    match act(action) {
+pub fn run(kernel: &Kernel, action: &Action) -> u8 {
+    match act(kernel, action) {
         Ok(status) => status,
         Err(Stop(why, status)) => {
             print(io::stderr(), &format!("smbdirectctl: {why}\n"));
