@@ -38,6 +38,8 @@ run() {
 	peer_server '[open]' "path = $SHARE_DIR" 'read only = no' 'guest ok = yes' 'force user = root' 'force group = root'
 	policy_ready
 	t0=$(now_ms)
+	# a session that waits for its next request here answers no keepalive
+	echo 3600 >$POLICY/keepalive_interval
 
 	# can move: knows multichannel and is no guest
 	talk moves --channel tcp $USER_OPTIONS
