@@ -233,6 +233,23 @@ fn fragmented_size_of_the_server() {
     assert_eq!(announced(65534, u32::MAX), 0x00FF_FFFF);
 }
 
+/// An administrator can set another one, within what the protocol and the users allow.
+#[test]
+fn fragmented_size_that_is_set() {
+    let neg = accepted(&DEFAULTS, &request(255, 1364, 1364, 131_072));
+    for (set, expected) in [
+        (0, 131_072),
+        (131_072, 131_072),
+        (1 << 20, 1 << 20),
+        (u32::MAX, 0x00FF_FFFF),
+    ] {
+        let neg = neg.with_fragmented_recv_size(set);
+        assert_eq!(neg.max_fragmented_recv_size(), expected);
+        let resp = Response::parse(&server_response(&neg, 1)).expect("32 bytes");
+        assert_eq!(resp.max_fragmented_size, expected);
+    }
+}
+
 #[test]
 fn everything_negotiated() {
     let neg = accepted(&DEFAULTS, &request(100, 1000, 1200, 200_000));

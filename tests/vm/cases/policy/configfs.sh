@@ -113,9 +113,10 @@ drafts() {
 	holds max_half_open 99
 	holds max_connections 10
 	holds max_connections_per_address 10
+	# in the order of their folded names
 	holds shares "* off 0 0 0
-Data required 0 0 0
-ÄÖ default 0 0 0"
+ÄÖ default 0 0 0
+Data required 0 0 0"
 	draft_remove one
 	holds max_half_open 99
 
