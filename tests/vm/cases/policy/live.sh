@@ -3,11 +3,12 @@
 # modules: rust
 # param: DEV = rxe siw
 # deadline: 300
-# files: build/ksmbd/policy/ksmbd.ko
+# files: build/ksmbd/policy/ksmbd.ko build/tool/smbdirectctl
 # boot-group: policy-live
 
 . "$lib/memory.sh"
 . "$lib/policy.sh"
+. "$lib/enforced.sh"
 . "$lib/traffic.sh"
 
 write_held() { echo no >&$fd; }
@@ -23,7 +24,12 @@ run() {
 	modules_load
 	link_up "$DEV"
 	ksmbd_start
-	policy_ready
+	policy_enforced
+	# from the file, which says that its policy can be enforced
+	{ cat "$ksmbd_conf"; echo 'smb direct = off'; } >/tmp/off.conf
+	ctl config apply /tmp/off.conf || die 'config apply failed'
+	expect_fail 'a mount over RDMA of a share that is off' share_mount /mnt/rdma
+	put reset 1
 	policy_apply share auto
 
 	# the policy comes and goes, and the mount does not notice: over RDMA all is served
@@ -93,7 +99,7 @@ run() {
 	dmesg | grep -E "share share: [A-Z_]+ over TCP refused for $ADDR.*\(smb direct = required\), [0-9]+ refused in all" ||
 		die 'no line with the address of a client over TCP'
 
-	echo 1 >$POLICY/reset
+	put reset 1
 	ksmbd_stop
 	modules_unload || die 'the modules cannot be removed'
 }

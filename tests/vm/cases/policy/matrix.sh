@@ -10,6 +10,8 @@
 
 . "$lib/memory.sh"
 . "$lib/policy.sh"
+. "$lib/enforced.sh"
+. "$lib/talk.sh"
 
 USER_OPTIONS="--user $SMB_USER --password $SMB_PASSWORD"
 
@@ -36,10 +38,10 @@ run() {
 	. "$MODULES/guest.sh"
 	# a second share, without a policy
 	peer_server '[open]' "path = $SHARE_DIR" 'read only = no' 'guest ok = yes' 'force user = root' 'force group = root'
-	policy_ready
+	policy_enforced
 	t0=$(now_ms)
 	# a session that waits for its next request here answers no keepalive
-	echo 3600 >$POLICY/keepalive_interval
+	put keepalive_interval 3600
 
 	# can move: knows multichannel and is no guest
 	talk moves --channel tcp $USER_OPTIONS
@@ -106,9 +108,9 @@ run() {
 
 	# shares that were not applied by name: the default, with one count
 	mode='off by default'
-	echo 1 >$POLICY/reset
+	put reset 1
 	for n in rdma moves; do expect "reset: $n" "$(ask $n 1 enter)" entered; done
-	echo off >$POLICY/smb_direct
+	put smb_direct off
 	whole rdma 1 denied
 	whole moves 1 served
 	expect "$mode: refused" "$(policy_refused '*')" '16 0 0'
@@ -118,7 +120,7 @@ run() {
 	whole rdma 1 served
 	expect 'one that allows it: RDMA is advertised' "$(ask rdma 1 interfaces)" 1
 
-	echo 1 >$POLICY/reset
+	put reset 1
 	for n in rdma moves; do expect "release: $n" "$(ask $n 1 leave)" left; done
 	for n in moves guest old rdma both; do bye $n; done
 	ip link delete eth8
