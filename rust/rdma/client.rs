@@ -183,9 +183,7 @@ impl NetDevice {
         }
         node_type::UNSPECIFIED
     }
-}
 
-impl NetDevice {
     /// Its name.
     pub fn name(self) -> Name {
         // SAFETY: The device is held; `size` bytes may be written.
