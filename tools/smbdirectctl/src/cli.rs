@@ -2,6 +2,7 @@
 
 //! The command line.
 
+use crate::view;
 use clap::{value_parser, Arg, ArgAction, ArgMatches, Command};
 use std::path::PathBuf;
 
@@ -9,6 +10,8 @@ use std::path::PathBuf;
 pub const OK: u8 = 0;
 /// Exit status of `config diff`: there are differences.
 pub const DIFFERENT: u8 = 1;
+/// Exit status of `status`: RDMA is not in use.
+pub const NOT_IN_USE: u8 = 1;
 /// Exit status: wrong arguments.
 pub const USAGE: u8 = 2;
 /// Exit status: the file is refused.
@@ -22,7 +25,7 @@ pub const KERNEL_REFUSED: u8 = 6;
 /// Exit status: the file asks for a policy of shares that the loaded ksmbd does not enforce.
 pub const NOT_ENFORCED: u8 = 7;
 
-const EXIT_STATUS: &str = "Exit status: 0 all is well; 1 there are differences (config diff); 2 wrong arguments; 3 the file is refused; \
+const EXIT_STATUS: &str = "Exit status: 0 all is well; 1 there are differences (config diff), RDMA is not in use (status); 2 wrong arguments; 3 the file is refused; \
 4 a file cannot be read; 5 the kernel module is not there; 6 the kernel refused; 7 the loaded ksmbd does not enforce the policy of shares.";
 
 /// What to do.
@@ -58,6 +61,8 @@ pub enum Action {
         /// Also without enforcement.
         unenforced: bool,
     },
+    /// What does not concern a configuration.
+    View(view::View),
 }
 
 fn file(name: &'static str, help: &'static str) -> Arg {
@@ -67,14 +72,14 @@ fn file(name: &'static str, help: &'static str) -> Arg {
         .help(help)
 }
 
-fn flag(name: &'static str, help: &'static str) -> Arg {
+pub(crate) fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name)
         .long(name)
         .action(ArgAction::SetTrue)
         .help(help)
 }
 
-fn json() -> Arg {
+pub(crate) fn json() -> Arg {
     flag("json", "Print JSON, for programs")
 }
 
@@ -109,17 +114,19 @@ pub fn command() -> Command {
         .subcommands([check, show, diff, apply]);
     Command::new("smbdirectctl")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Steers SMB Direct (SMB3 over RDMA) of the kernel's SMB server")
+        .about("Shows and steers SMB Direct (SMB3 over RDMA) of the kernel's SMB server and client")
         .after_help(EXIT_STATUS)
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .subcommands(view::commands())
         .subcommands([config])
 }
 
 /// What the arguments ask for; `None` does not happen with what [`command`] accepts.
 pub fn action(matches: &ArgMatches) -> Option<Action> {
-    let ("config", config) = matches.subcommand()? else {
-        return None;
+    let config = match matches.subcommand()? {
+        ("config", config) => config,
+        (name, args) => return view::view(name, args).map(Action::View),
     };
     let (name, args) = config.subcommand()?;
     let path = |id| args.get_one::<PathBuf>(id).cloned();

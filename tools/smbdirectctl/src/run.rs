@@ -150,6 +150,7 @@ fn act(kernel: &Kernel, action: &Action) -> Result<u8, Stop> {
             })
         }
         Action::Apply { file, unenforced } => apply(kernel, file, *unenforced),
+        Action::View(view) => view.run().map_err(|(why, status)| Stop(why, status)),
     }
 }
 
