@@ -26,7 +26,7 @@ pub const KERNEL_REFUSED: u8 = 6;
 pub const NOT_ENFORCED: u8 = 7;
 
 const EXIT_STATUS: &str = "Exit status: 0 all is well; 1 there are differences (config diff), RDMA is not in use (status); 2 wrong arguments; 3 the file is refused; \
-4 a file cannot be read; 5 the kernel module is not there; 6 the kernel refused; 7 the loaded ksmbd does not enforce the policy of shares.";
+4 a file cannot be read; 5 the kernel module is not there; 6 the kernel refused; 7 the loaded ksmbd does not enforce the policy of shares; from 10 on a fault that check has named.";
 
 /// What to do.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 //! `smbdirectctl`: steers SMB Direct of the kernel's SMB server. See `Documentation/steering.md`.
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod diagnostics;

@@ -3,7 +3,8 @@
 //! The commands that look and change nothing: their arguments, and what runs them.
 
 use crate::{
-    cli::{self, json},
+    check,
+    cli::{self, flag, json},
     metrics,
     root::Root,
     state::State,
@@ -25,8 +26,18 @@ pub struct View {
 
 #[derive(Debug)]
 enum What {
-    Status { json: bool, watch: Option<Duration> },
-    Metrics { output: Option<PathBuf> },
+    Status {
+        json: bool,
+        watch: Option<Duration>,
+    },
+    Metrics {
+        output: Option<PathBuf>,
+    },
+    Check {
+        server: Option<String>,
+        json: bool,
+        hints: bool,
+    },
 }
 
 /// Another machine's files instead of this one: for tests and support.
@@ -72,7 +83,18 @@ pub fn commands() -> Vec<Command> {
                 .help("Into a file, which is replaced as a whole"),
         )
         .arg(root());
-    vec![status, metrics]
+    let check = Command::new("check")
+        .about("Walk the chain from the kernel to the peer and name the first fault")
+        .long_about("Walk the chain from the kernel to the peer and name the first fault, its cause and its remedy. Without SERVER this machine is looked at as a server, with it as a client of SERVER. Nothing is changed. The server is asked over TCP whether it speaks SMB 3; no RDMA connection is made. Best run as root: others cannot see rules of the firewall and who holds a port, and are told so. Each fault has an exit status of its own.")
+        .arg(
+            Arg::new("server")
+                .value_name("SERVER")
+                .help("A server that this machine is a client of: name or address"),
+        )
+        .arg(flag("fix-hints", "Also the commands that remedy it"))
+        .arg(json())
+        .arg(root());
+    vec![status, check, metrics]
 }
 
 /// What the arguments ask for.
@@ -90,6 +112,11 @@ pub fn view(name: &str, args: &ArgMatches) -> Option<View> {
         "metrics" => What::Metrics {
             output: args.get_one::<PathBuf>("output").cloned(),
         },
+        "check" => What::Check {
+            server: args.get_one::<String>("server").cloned(),
+            json: args.get_flag("json"),
+            hints: args.get_flag("fix-hints"),
+        },
         _ => return None,
     };
     Some(View { root, what })
@@ -104,6 +131,20 @@ impl View {
             } else {
                 cli::NOT_IN_USE
             }),
+            What::Check {
+                server,
+                json,
+                hints,
+            } => {
+                let report = check::check(&self.root, server.as_deref());
+                let text = if *json {
+                    format!("{:#}\n", report.json())
+                } else {
+                    report.text(*hints)
+                };
+                let _ = io::stdout().write_all(text.as_bytes());
+                Ok(report.fault().map_or(cli::OK, |fault| fault.about().exit))
+            }
             What::Metrics { output } => {
                 let text = metrics::render(&State::read(&self.root));
                 match output {

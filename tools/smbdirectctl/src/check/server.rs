@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Steps: ksmbd, and who listens.
+
+use super::{device, fault::Fault, Machine, Outcome};
+use serde_json::Value;
+
+/// The port of SMB, as `/proc/net/tcp` writes it.
+const SMB: &str = ":01BD";
+/// A listening socket there.
+const LISTEN: &str = "0A";
+
+pub(super) fn ksmbd(m: &mut Machine<'_>) -> Outcome {
+    let modules = &m.state.modules;
+    if !modules.ksmbd {
+        return Outcome::fault(Fault::KsmbdNotLoaded, "no /sys/module/ksmbd");
+    }
+    if !modules.holds("ksmbd") {
+        return Outcome::fault(
+            Fault::KsmbdWithoutRdma,
+            "ksmbd is not among the users of smbdirect (/sys/module/smbdirect/holders)",
+        );
+    }
+    Outcome::good("loaded, uses smbdirect")
+}
+
+/// The inodes of sockets that listen on port 445.
+fn listening(m: &Machine<'_>) -> Vec<String> {
+    let mut inodes = Vec::new();
+    for file in ["proc/net/tcp", "proc/net/tcp6"] {
+        let Ok(text) = m.root.read(file) else {
+            continue;
+        };
+        for line in text.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if let (Some(local), Some(&LISTEN), Some(inode)) =
+                (words.get(1), words.get(3), words.get(9))
+            {
+                if local.ends_with(SMB) {
+                    inodes.push((*inode).to_owned());
+                }
+            }
+        }
+    }
+    inodes
+}
+
+/// The program that holds one of these sockets. ksmbd's are the kernel's, which no program holds.
+fn holder(m: &Machine<'_>, inodes: &[String]) -> Option<String> {
+    let wanted: Vec<String> = inodes.iter().map(|i| format!("socket:[{i}]")).collect();
+    let processes = m.root.names("proc");
+    let pids = processes.iter().filter(|n| n.parse::<u32>().is_ok());
+    for pid in pids {
+        let dir = format!("proc/{pid}/fd");
+        for fd in m.root.names(&dir) {
+            let target = m.root.target(&format!("{dir}/{fd}"));
+            if target.is_some_and(|t| wanted.contains(&t)) {
+                let name = m.root.word(&format!("proc/{pid}/comm"));
+                return Some(format!("{} ({pid})", name.unwrap_or_default()));
+            }
+        }
+    }
+    None
+}
+
+pub(super) fn tcp_port(m: &mut Machine<'_>) -> Outcome {
+    let inodes = listening(m);
+    if let Some(program) = holder(m, &inodes) {
+        return Outcome::fault(Fault::PortTaken, format!("port 445 belongs to {program}"));
+    }
+    if inodes.is_empty() {
+        return Outcome::note("nobody listens on TCP port 445 yet");
+    }
+    Outcome::good("no program holds TCP port 445, so it is ksmbd's")
+}
+
+pub(super) fn running(m: &mut Machine<'_>) -> Outcome {
+    match m.state.modules.server.as_deref() {
+        None => Outcome::unknown("no /sys/class/ksmbd-control/stats"),
+        Some("running") => Outcome::good("running"),
+        Some(state) => Outcome::fault(
+            Fault::KsmbdNotRunning,
+            format!("ksmbd's state is '{state}'"),
+        ),
+    }
+}
+
+/// RDMA devices and ports where somebody listens, as `rdma` says.
+fn listeners(text: &str) -> Option<Vec<(String, u64)>> {
+    let all: Value = serde_json::from_str(text).ok()?;
+    let one = |id: &Value| {
+        let word = |name: &str| id.get(name).and_then(Value::as_str);
+        (word("state")? == "LISTEN").then_some(())?;
+        let port = id.get("src-port")?;
+        let port = port.as_u64().or_else(|| port.as_str()?.parse().ok())?;
+        Some((word("ifname")?.to_owned(), port))
+    };
+    Some(all.as_array()?.iter().filter_map(one).collect())
+}
+
+pub(super) fn listener(m: &mut Machine<'_>) -> Outcome {
+    let text = match m.root.output(&["rdma", "-j", "resource", "show", "cm_id"]) {
+        Ok(text) => text,
+        Err(why) => return Outcome::unknown(why),
+    };
+    let text = text.trim();
+    let Some(found) = listeners(if text.is_empty() { "[]" } else { text }) else {
+        return Outcome::unknown("what `rdma -j resource show cm_id` prints is not understood");
+    };
+    let fits = device::active(m).find(|d| found.contains(&(d.name.clone(), d.smb_port().into())));
+    if let Some(device) = fits {
+        return Outcome::good(format!("{} port {}", device.name, device.smb_port()));
+    }
+    let wanted: Vec<String> = device::active(m)
+        .map(|d| format!("{} port {}", d.name, d.smb_port()))
+        .collect();
+    let seen: Vec<String> = found.iter().map(|(d, p)| format!("{d} port {p}")).collect();
+    Outcome::fault(
+        Fault::NoListener,
+        format!(
+            "nobody listens on {}{}",
+            wanted.join(" or "),
+            if seen.is_empty() {
+                String::new()
+            } else {
+                format!("; only on {}", seen.join(", "))
+            }
+        ),
+    )
+}
