@@ -17,5 +17,6 @@ pub mod state;
 pub mod status;
 pub mod table;
 pub mod text;
+pub mod top;
 pub mod verdict;
 pub mod view;

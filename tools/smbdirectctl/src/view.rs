@@ -8,7 +8,7 @@ use crate::{
     metrics,
     root::Root,
     state::State,
-    status,
+    status, top,
 };
 use clap::{value_parser, Arg, ArgMatches, Command};
 use std::{
@@ -32,6 +32,9 @@ enum What {
     },
     Metrics {
         output: Option<PathBuf>,
+    },
+    Top {
+        every: Duration,
     },
     Check {
         server: Option<String>,
@@ -94,7 +97,20 @@ pub fn commands() -> Vec<Command> {
         .arg(flag("fix-hints", "Also the commands that remedy it"))
         .arg(json())
         .arg(root());
-    vec![status, check, metrics]
+    let top = Command::new("top")
+        .about("Watch connections at work, on the whole terminal")
+        .long_about("Watch connections at work, on the whole terminal: throughput, operations and waits in a second, with a graph of all and of the selected one. Keys: q quit, s next order, r reverse, p pause, up and down select.")
+        .arg(
+            Arg::new("interval")
+                .long("interval")
+                .short('i')
+                .value_name("SECONDS")
+                .default_value("1")
+                .value_parser(seconds())
+                .help("Time between two looks"),
+        )
+        .arg(root());
+    vec![status, check, top, metrics]
 }
 
 /// What the arguments ask for.
@@ -111,6 +127,9 @@ pub fn view(name: &str, args: &ArgMatches) -> Option<View> {
         },
         "metrics" => What::Metrics {
             output: args.get_one::<PathBuf>("output").cloned(),
+        },
+        "top" => What::Top {
+            every: Duration::from_secs((*args.get_one::<u32>("interval")?).into()),
         },
         "check" => What::Check {
             server: args.get_one::<String>("server").cloned(),
@@ -145,6 +164,9 @@ impl View {
                 let _ = io::stdout().write_all(text.as_bytes());
                 Ok(report.fault().map_or(cli::OK, |fault| fault.about().exit))
             }
+            What::Top { every } => top::run(&self.root, *every)
+                .map(|()| cli::OK)
+                .map_err(|e| (format!("the terminal: {e}"), cli::UNREADABLE)),
             What::Metrics { output } => {
                 let text = metrics::render(&State::read(&self.root));
                 match output {
