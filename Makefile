@@ -59,8 +59,10 @@ tools:
 PREFIX ?= /usr
 install-tools: tools
 	install -D -m 755 $(BUILD)/tool/smbdirectctl $(DESTDIR)$(PREFIX)/sbin/smbdirectctl
-	for page in $(BUILD)/tool/man/*.8; do \
-		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man8/$${page##*/} || exit 1; done
+	for page in $(BUILD)/tool/man/*.[578]; do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+	install -D -m 644 tools/systemd/smbdirect-config.service \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/smbdirect-config.service
 	install -D -m 644 $(BUILD)/tool/completion/smbdirectctl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/smbdirectctl
 	install -D -m 644 $(BUILD)/tool/completion/_smbdirectctl \

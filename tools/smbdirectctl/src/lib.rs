@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod diagnostics;
 pub mod kernel;
+pub mod manual;
 pub mod metrics;
 pub mod names;
 pub mod rates;

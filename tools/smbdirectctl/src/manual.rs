@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Manual pages that are made of the tables of the code: what they say cannot differ from what the code does.
+
+pub mod page;
+pub mod settings;
+
+use crate::{check::fault::Fault, cli};
+use page::Page;
+
+/// Exit statuses below those of `check`.
+const EXITS: [(u8, &str); 8] = [
+    (
+        cli::OK,
+        "All is well: of status, RDMA is in use; of config diff, there is no difference; of check, no fault was found.",
+    ),
+    (
+        cli::DIFFERENT,
+        "Of config diff: there are differences. Of status: RDMA is not in use.",
+    ),
+    (cli::USAGE, "Wrong arguments."),
+    (cli::REFUSED, "The configuration file is refused."),
+    (cli::UNREADABLE, "A file cannot be read or written, or the terminal cannot be used."),
+    (cli::NO_MODULE, "The kernel module is not there, or is another one."),
+    (
+        cli::KERNEL_REFUSED,
+        "The kernel refused the configuration; what was in force still is.",
+    ),
+    (
+        cli::NOT_ENFORCED,
+        "The file asks for a policy of shares that the loaded ksmbd does not enforce.",
+    ),
+];
+
+/// What is at the end of the page of a command.
+pub fn command() -> String {
+    let mut page = Page::default();
+    page.section("See also");
+    page.text("smbdirectctl(8), which has exit statuses and examples");
+    page.finish()
+}
+
+/// What follows the description of commands in `smbdirectctl(8)`.
+pub fn tool() -> String {
+    let mut page = Page::default();
+    page.section("Exit status");
+    for (exit, text) in EXITS {
+        page.tag(&exit.to_string(), text);
+    }
+    page.text("Of check, one for each fault, the first of the chain:");
+    for fault in Fault::ALL {
+        let about = fault.about();
+        page.tag(
+            &format!("{} ({})", about.exit, about.name),
+            &format!("{} Remedy: {}.", about.meaning, about.remedy),
+        );
+    }
+    page.section("Files");
+    for (file, text) in [
+        (
+            "/sys/kernel/smbdirect",
+            "What status, top and metrics read. Its format is stable.",
+        ),
+        (
+            "/sys/kernel/config/smbdirect",
+            "What is in force of the configuration, and the policy of shares.",
+        ),
+        (
+            "/etc/ksmbd/ksmbd.conf",
+            "Where the parameters are written; see smbdirect.conf(5).",
+        ),
+    ] {
+        page.tag(file, text);
+    }
+    page.section("Prometheus");
+    page.text("metrics prints the text format 0.0.4. node_exporter takes it from a file below the directory of its textfile collector; a timer of systemd or cron runs, on Debian:");
+    page.code(&["smbdirectctl metrics --output /var/lib/prometheus/node-exporter/smbdirect.prom"]);
+    page.text("The file is replaced as a whole, so it is never read half written. Values of connections have the labels connection, device, peer and role; a connection's number is not used twice.");
+    page.section("Examples");
+    for (text, lines) in [
+        (
+            "Whether RDMA is in use, for a script:",
+            ["smbdirectctl status >/dev/null && echo yes"].as_slice(),
+        ),
+        (
+            "Rates, every five seconds:",
+            &["smbdirectctl status --watch 5"],
+        ),
+        (
+            "Why clients do not come over RDMA, and what to type:",
+            &["smbdirectctl check --fix-hints"],
+        ),
+        (
+            "The same on a client:",
+            &["smbdirectctl check --fix-hints server.example"],
+        ),
+        (
+            "Look at a configuration, compare it, and put it into force:",
+            &[
+                "smbdirectctl config check /etc/ksmbd/ksmbd.conf",
+                "smbdirectctl config diff /etc/ksmbd/ksmbd.conf",
+                "smbdirectctl config apply /etc/ksmbd/ksmbd.conf",
+            ],
+        ),
+    ] {
+        page.text(text);
+        page.code(lines);
+    }
+    page.section("Bugs");
+    page.text("check makes no RDMA connection. It cannot see firewalls and switches between machines, nor rules that drop some peers only.");
+    page.section("See also");
+    page.text(
+        "smbdirect.conf(5), smbdirect(7), ksmbd.conf(5), ksmbd.mountd(8), mount.cifs(8), rdma(8)",
+    );
+    page.finish()
+}
