@@ -15,7 +15,7 @@ pub mod negotiate;
 mod rules;
 mod server;
 
-use crate::{root::Root, state::State, table::plain};
+use crate::{root::Root, state::State, table::plain, verdict};
 use fault::Fault;
 use serde_json::{json, Value};
 use std::{fmt::Write, net::IpAddr};
@@ -97,7 +97,7 @@ const COMMON: [Step; 9] = [
     ("MTU", device::mtu),
 ];
 
-const SERVER: [Step; 9] = [
+const SERVER: [Step; 10] = [
     ("ksmbd", server::ksmbd),
     ("port 445", server::tcp_port),
     ("running", server::running),
@@ -107,16 +107,28 @@ const SERVER: [Step; 9] = [
     ("policy", config::policy),
     ("interfaces", config::interfaces),
     ("firewall", firewall::server),
+    ("connections", connections),
 ];
 
-const CLIENT: [Step; 6] = [
+const CLIENT: [Step; 7] = [
     ("cifs", client::cifs),
     ("name", client::name),
     ("route", client::route),
     ("firewall", firewall::client),
     ("SMB", client::smb),
     ("RDMA", client::rdma),
+    ("connections", connections),
 ];
+
+/// What `status` says first.
+fn connections(m: &mut Machine<'_>) -> Outcome {
+    let verdict = verdict::of(&m.state, None);
+    if verdict.in_use {
+        Outcome::good(verdict.text)
+    } else {
+        Outcome::note(verdict.text)
+    }
+}
 
 /// What was found.
 pub struct Report {

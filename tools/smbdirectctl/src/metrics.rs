@@ -246,7 +246,7 @@ fn shares(all: &mut Families, state: &State) {
                 "Requests refused for the policy of a share.",
                 &[
                     ("share", &share.name),
-                    ("smb_direct", &share.mode),
+                    ("smb_direct", share.mode.name()),
                     ("why", why),
                 ],
                 value,

@@ -314,6 +314,15 @@ fn modules() {
         "kernel/fs/smb/client/cifs.ko.xz:",
     );
     assert_eq!(client(&tree).fault(), Some(Fault::CifsWithoutRdma));
+    // the same for ksmbd
+    tree.remove("sys/module/ksmbd");
+    assert_eq!(server(&tree).fault(), Some(Fault::KsmbdNotLoaded));
+    tree.change(
+        DEP,
+        "updates/ksmbd.ko: updates/smbdirect.ko",
+        "kernel/fs/smb/server/ksmbd.ko.xz:",
+    );
+    assert_eq!(server(&tree).fault(), Some(Fault::KsmbdWithoutRdma));
 }
 
 #[test]
@@ -364,7 +373,16 @@ fn configuration() {
         tree.write(&format!("{CONFIGFS}/{name}"), text);
         server(&tree).fault()
     };
-    assert_eq!(set("shares", "data off 0 0 0\n* auto 0 0 0\n"), None);
+    for (shares, fault) in [
+        ("* default 0 0 0\n", None),
+        ("* off 0 0 0\n", Some(Fault::PolicyOff)),
+        ("* off 0 0 0\ndata auto 0 0 0\n", None),
+        ("* off 0 0 0\ndata default 0 0 0\n", Some(Fault::PolicyOff)),
+        ("* auto 0 0 0\ndata off 0 0 0\n", Some(Fault::PolicyOff)),
+        ("* auto 0 0 0\ndata off 0 0 0\nb required 0 0 0\n", None),
+    ] {
+        assert_eq!(set("shares", shares), fault, "{shares}");
+    }
     for (list, fault) in [
         ("default", None),
         ("eth1", None),

@@ -171,16 +171,20 @@ fn shares_that_are_listed() {
     let tree = Tree::healthy();
     tree.write(
         "sys/kernel/config/smbdirect/shares",
-        "data required 0 3 1\nmy files off 4 0 0\n* auto 0 0 0\n12 more\n",
+        "* off 0 0 0\ndata required 0 3 1\nmy files default 4 0 0\nstrange sometimes 0 0 0\nand 12 more\n",
     );
     let state = State::read(&tree.root());
     let Shares::Listed(list) = &state.shares else {
         panic!("not offered")
     };
     let names: Vec<&str> = list.iter().map(|s| s.name.as_str()).collect();
-    assert_eq!(names, ["data", "my files", "*"]);
+    assert_eq!(names, ["*", "data", "my files"]);
+    // what says nothing is as all others
+    let modes: Vec<&str> = list.iter().map(|s| s.mode.name()).collect();
+    assert_eq!(modes, ["off", "required", "off"]);
+    assert_eq!(list[2].set, None);
     assert_eq!(
-        (list[0].over_rdma, list[0].over_tcp, list[0].cannot_move),
+        (list[1].over_rdma, list[1].over_tcp, list[1].cannot_move),
         (0, 3, 1)
     );
     let text = text(&tree);
@@ -242,4 +246,33 @@ fn interfaces_above() {
     };
     assert_eq!(of("br0.7"), "rxe0");
     assert_eq!(of("eth2"), "");
+}
+
+/// An InfiniBand adapter with two ports, whose interfaces `rdma` does not tell.
+#[test]
+fn adapter() {
+    let tree = Tree::healthy();
+    let dir = "sys/class/infiniband/mlx4_0";
+    for (port, state) in [("1", "1: DOWN"), ("2", "4: ACTIVE")] {
+        tree.write(&format!("{dir}/ports/{port}/state"), state)
+            .write(&format!("{dir}/ports/{port}/link_layer"), "InfiniBand\n");
+    }
+    for (name, port) in [("ib0", "1"), ("ib1", "0")] {
+        tree.write(&format!("{dir}/device/net/{name}/dev_port"), port);
+    }
+    let netdevs = || {
+        let state = State::read(&tree.root());
+        let device = &state.devices[0];
+        assert_eq!(
+            (device.name.as_str(), device.kind()),
+            ("mlx4_0", "InfiniBand")
+        );
+        assert!(device.is_active() && !device.shown);
+        device.netdevs().map(Into::into).collect::<Vec<String>>()
+    };
+    assert_eq!(netdevs(), ["ib1", "ib0"]);
+    // a kernel that does not number them: any is better than none
+    tree.remove(&format!("{dir}/device/net/ib0/dev_port"))
+        .remove(&format!("{dir}/device/net/ib1/dev_port"));
+    assert_eq!(netdevs(), ["ib0", "ib0"]);
 }

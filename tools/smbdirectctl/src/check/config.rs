@@ -4,7 +4,10 @@
 
 use super::{device, fault::Fault, Machine, Outcome};
 use crate::{config, diagnostics::Diagnostics, smbconf, state::shares::Shares};
-use smbdirect_core::interfaces::{capability, verdict, Place, Verdict};
+use smbdirect_core::{
+    interfaces::{capability, verdict, Place, Verdict},
+    settings::Mode,
+};
 use std::net::IpAddr;
 
 const FILE: &str = "etc/ksmbd/ksmbd.conf";
@@ -58,17 +61,16 @@ pub(super) fn policy(m: &mut Machine<'_>) -> Outcome {
     let Shares::Listed(shares) = &m.state.shares else {
         return Outcome::good("the module has none: RDMA is for every share");
     };
-    if !shares.is_empty() && shares.iter().all(|s| s.mode == "off") {
+    if !m.state.shares.allow_rdma() {
         return Outcome::fault(
             Fault::PolicyOff,
             "RDMA is not advertised: no share allows it",
         );
     }
-    if !m.state.modules.enforced && shares.iter().any(|s| s.mode != "auto") {
+    if !m.state.modules.enforced && shares.iter().any(|s| s.mode != Mode::Auto) {
         return Outcome::note("the loaded ksmbd does not enforce it: built without the hook");
     }
-    let allowed = shares.iter().filter(|s| s.mode != "off").count();
-    Outcome::good(format!("{allowed} of {} lines allow RDMA", shares.len()))
+    Outcome::good("RDMA is for some share")
 }
 
 fn mapped(addr: &IpAddr) -> [u8; 16] {

@@ -2,8 +2,9 @@
 
 //! Steps: ksmbd, and who listens.
 
-use super::{device, fault::Fault, Machine, Outcome};
+use super::{device, fault::Fault, kernel::would_use_smbdirect, Machine, Outcome};
 use serde_json::Value;
+use std::{fs, io};
 
 /// The port of SMB, as `/proc/net/tcp` writes it.
 const SMB: &str = ":01BD";
@@ -12,6 +13,12 @@ const LISTEN: &str = "0A";
 
 pub(super) fn ksmbd(m: &mut Machine<'_>) -> Outcome {
     let modules = &m.state.modules;
+    if !modules.ksmbd && would_use_smbdirect(m, "ksmbd") == Some(false) {
+        return Outcome::fault(
+            Fault::KsmbdWithoutRdma,
+            "not loaded, and the one that modprobe would load does not need smbdirect",
+        );
+    }
     if !modules.ksmbd {
         return Outcome::fault(Fault::KsmbdNotLoaded, "no /sys/module/ksmbd");
     }
@@ -63,10 +70,19 @@ fn holder(m: &Machine<'_>, inodes: &[String]) -> Option<String> {
     None
 }
 
+/// Whether we may not look at what other programs hold.
+fn hidden(m: &Machine<'_>) -> bool {
+    fs::read_dir(m.root.path("proc/1/fd"))
+        .is_err_and(|e| e.kind() == io::ErrorKind::PermissionDenied)
+}
+
 pub(super) fn tcp_port(m: &mut Machine<'_>) -> Outcome {
     let inodes = listening(m);
     if let Some(program) = holder(m, &inodes) {
         return Outcome::fault(Fault::PortTaken, format!("port 445 belongs to {program}"));
+    }
+    if hidden(m) {
+        return Outcome::unknown("only root sees which program holds TCP port 445");
     }
     if inodes.is_empty() {
         return Outcome::note("nobody listens on TCP port 445 yet");

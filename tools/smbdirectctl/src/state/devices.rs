@@ -111,7 +111,17 @@ fn netdev(root: &Root, links: &Value, device: &str, port: u32) -> Option<String>
                 .find_map(|n| root.word(&format!("{gids}/{n}")))
         })
         .or_else(|| root.word(&format!("{dir}/parent")))
-        .or_else(|| root.names(&format!("{dir}/device/net")).into_iter().next())
+        .or_else(|| of_adapter(root, &format!("{dir}/device/net"), port))
+}
+
+/// The interface of an adapter that belongs to a port; interfaces count ports from 0.
+fn of_adapter(root: &Root, dir: &str, port: u32) -> Option<String> {
+    let names = root.names(dir);
+    let is = |name: &&String| {
+        let of = root.word(&format!("{dir}/{name}/dev_port"));
+        of.and_then(|n| n.parse().ok()) == port.checked_sub(1)
+    };
+    names.iter().find(is).or(names.first()).cloned()
 }
 
 fn port(root: &Root, links: &Value, device: &str, number: u32) -> Port {

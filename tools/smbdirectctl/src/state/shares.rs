@@ -3,14 +3,17 @@
 //! Shares, their policy and what was refused for it (`Documentation/steering.md`, 5).
 
 use crate::root::Root;
+use smbdirect_core::settings::Mode;
 
 /// A share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
     /// Its name; `*`: all that were not applied by name.
     pub name: String,
-    /// Its policy.
-    pub mode: String,
+    /// What was set; `None`: nothing.
+    pub set: Option<Mode>,
+    /// Its policy: that, or the one of `*`, or the default.
+    pub mode: Mode,
     /// Requests that were refused because they came over RDMA.
     pub over_rdma: u64,
     /// Because they came over TCP.
@@ -28,6 +31,9 @@ pub enum Shares {
     Listed(Vec<Share>),
 }
 
+/// Stands for all shares that were not applied by name.
+pub const OTHERS: &str = "*";
+
 /// First the one that is never cut off.
 const FILES: [&str; 2] = [
     "sys/kernel/debug/smbdirect/shares",
@@ -43,6 +49,18 @@ impl Shares {
             .map_or(Self::NotOffered, |text| Self::Listed(parse(&text)))
     }
 
+    /// Whether RDMA is for some share: of those that were applied by name, or, if there are none, of all others.
+    pub fn allow_rdma(&self) -> bool {
+        let others = |s: &&Share| s.name == OTHERS;
+        let named = || self.list().iter().filter(|s| !others(s));
+        let all_off = if named().next().is_some() {
+            named().all(|s| s.mode == Mode::Off)
+        } else {
+            self.list().iter().any(|s| s.mode == Mode::Off)
+        };
+        !all_off
+    }
+
     /// Those that are listed.
     pub fn list(&self) -> &[Share] {
         match self {
@@ -52,19 +70,33 @@ impl Shares {
     }
 }
 
+/// What is set for a share, and in its place for all that say nothing.
+const UNSET: &str = "default";
+
 /// A name, which may hold blanks, and then four words. Other lines, such as the one that counts what did not fit, are passed over.
 fn parse(text: &str) -> Vec<Share> {
     let line = |line: &str| {
         let mut words = line.rsplitn(5, ' ');
         let mut number = || words.next()?.parse().ok();
         let (cannot_move, over_tcp, over_rdma) = (number()?, number()?, number()?);
+        let set = match words.next()? {
+            UNSET => None,
+            mode => Some(Mode::from_name(mode)?),
+        };
         Some(Share {
-            mode: words.next()?.into(),
+            set,
+            mode: set.unwrap_or_default(),
             name: words.next()?.into(),
             over_rdma,
             over_tcp,
             cannot_move,
         })
     };
-    text.lines().filter_map(line).collect()
+    let mut shares: Vec<Share> = text.lines().filter_map(line).collect();
+    let others = shares.iter().find(|s| s.name == OTHERS);
+    let others = others.map(|s| s.mode).unwrap_or_default();
+    for share in &mut shares {
+        share.mode = share.set.unwrap_or(others);
+    }
+    shares
 }

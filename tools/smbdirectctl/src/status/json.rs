@@ -11,6 +11,7 @@ use crate::{
     verdict::Verdict,
 };
 use serde_json::{json, Map, Value};
+use smbdirect_core::settings::Mode;
 
 /// Version of what is printed.
 pub const FORMAT: u32 = 1;
@@ -124,7 +125,8 @@ fn shares(of: &Shares) -> Value {
         .map(|s| {
             json!({
                 "name": s.name,
-                "smb_direct": s.mode,
+                "smb_direct": s.mode.name(),
+                "set": s.set.map(Mode::name),
                 "refused_over_rdma": s.over_rdma,
                 "refused_over_tcp": s.over_tcp,
                 "refused_cannot_move": s.cannot_move,

@@ -275,7 +275,7 @@ fn shares(now: &State) -> String {
     for share in list {
         table.row([
             share.name.clone(),
-            share.mode.clone(),
+            share.mode.name().into(),
             share.over_rdma.to_string(),
             share.over_tcp.to_string(),
             share.cannot_move.to_string(),
