@@ -32,7 +32,12 @@ fn main() -> io::Result<()> {
 fn pages(command: &clap::Command, name: &str, dir: &std::path::Path) -> io::Result<()> {
     // clap takes names that live for ever; there are a handful, and then the program ends.
     let forever: &'static str = Box::leak(name.to_owned().into_boxed_str());
-    let named = command.clone().name(forever).display_name(forever);
+    let typed = name.replace('-', " ");
+    let named = command
+        .clone()
+        .name(forever)
+        .display_name(forever)
+        .bin_name(typed);
     let man = clap_mangen::Man::new(named.disable_help_subcommand(true)).section("8");
     let mut page = manual::page::Page::new(name, 8).finish().into_bytes();
     man.render_name_section(&mut page)?;
