@@ -6,7 +6,7 @@
 # files: build/ksmbd/policy/ksmbd.ko build/tool/smbdirectctl
 # boot-group: policy-live
 
-. "$lib/memory.sh"
+. "$lib/count.sh"
 . "$lib/policy.sh"
 . "$lib/enforced.sh"
 . "$lib/traffic.sh"
@@ -36,7 +36,7 @@ run() {
 	share_mount /mnt/rdma cache=none,nohandlecache
 	rdma_mounted /mnt/rdma || die 'the mount does not use RDMA'
 	traffic_start /mnt/rdma 200
-	for i in $(seq 25); do
+	for i in $(seq 8); do
 		policy_apply share required
 		policy_apply share auto
 	done

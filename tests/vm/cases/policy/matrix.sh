@@ -8,7 +8,7 @@
 # The table of Documentation/steering.md, 2. All sessions have a file open from before a
 # policy is in force, so that every kind of request can be tried under each.
 
-. "$lib/memory.sh"
+. "$lib/count.sh"
 . "$lib/policy.sh"
 . "$lib/enforced.sh"
 . "$lib/talk.sh"
