@@ -222,6 +222,22 @@ policy_ksmbd_tree_conn_connect(struct ksmbd_work *work, const char *share_name)
 	return ksmbd_tree_conn_connect(work, share_name);
 }
 
+/*
+ * ksmbd's answer to a TREE_CONNECT that failed has two bodies, and a signature that is wrong for
+ * it: both are there with their own copy of the header. One that may be ours, and is the first of
+ * its message, is made again with the error alone.
+ */
+int policy_smb2_tree_connect(struct ksmbd_work *work)
+{
+	const struct smb2_hdr *rsp = ksmbd_resp_buf_next(work);
+	int ret = smb2_tree_connect(work);
+
+	if (static_branch_unlikely(&smbdirect_policy_key) && !work->next_smb2_rcv_hdr_off &&
+	    rsp->Status == STATUS_ACCESS_DENIED)
+		set_smb2_rsp_status(work, STATUS_ACCESS_DENIED);
+	return ret;
+}
+
 /* How administrators see that this ksmbd asks: parameters/smbdirect_policy is there. */
 static int policy_set(const char *value, const struct kernel_param *kp)
 {

@@ -6,6 +6,7 @@
 #include "ksmbd_work.h"
 #include "mgmt/tree_connect.h"
 
+int policy_smb2_tree_connect(struct ksmbd_work *work);
 int policy_smb2_open(struct ksmbd_work *work);
 int policy_smb2_query_info(struct ksmbd_work *work);
 int policy_smb2_query_dir(struct ksmbd_work *work);
