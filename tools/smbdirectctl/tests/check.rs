@@ -338,6 +338,8 @@ fn listeners() {
     );
     tree.change(CM, "445", "5445");
     assert_eq!(server(&tree).fault(), None);
+    tree.change(CM, "0.0.0.0", "[::]");
+    assert_eq!(server(&tree).fault(), None);
     // nothing at all is no error of the program
     tree.write(CM, "");
     assert_eq!(server(&tree).fault(), Some(Fault::NoListener));

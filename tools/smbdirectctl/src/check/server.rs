@@ -107,8 +107,8 @@ fn listeners(text: &str) -> Option<Vec<(String, u64)>> {
     let one = |id: &Value| {
         let word = |name: &str| id.get(name).and_then(Value::as_str);
         (word("state")? == "LISTEN").then_some(())?;
-        let port = id.get("src-port")?;
-        let port = port.as_u64().or_else(|| port.as_str()?.parse().ok())?;
+        // "0.0.0.0:445"
+        let port = word("src-addr")?.rsplit_once(':')?.1.parse().ok()?;
         Some((word("ifname")?.to_owned(), port))
     };
     Some(all.as_array()?.iter().filter_map(one).collect())

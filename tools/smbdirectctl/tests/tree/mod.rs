@@ -142,7 +142,7 @@ impl Tree {
             .write("commands/nft -j list ruleset", r#"{"nftables":[{"metainfo":{"version":"1.1.3"}}]}"#)
             .write(
                 "commands/rdma -j resource show cm_id",
-                r#"[{"ifindex":0,"ifname":"rxe0","port":1,"cm-idn":2,"state":"LISTEN","ps":"TCP","comm":"[ksmbd]","src-addr":"0.0.0.0","src-port":445}]"#,
+                r#"[{"ifindex":0,"ifname":"rxe0","cm-idn":0,"state":"LISTEN","ps":"TCP","comm":"smbdirect","src-addr":"0.0.0.0:445"}]"#,
             )
     }
 
