@@ -8,6 +8,7 @@
  * it. The rules are those of Documentation/steering.md, 2.
  */
 #include <linux/module.h>
+#include <net/ipv6.h>
 
 #include "glob.h"
 #include "connection.h"
@@ -68,12 +69,42 @@ static bool can_move(struct ksmbd_work *work)
 	return has_rdma_channel(work->sess);
 }
 
+/*
+ * The address of the client, written to @peer; NULL if ksmbd knows none, as of one that came over
+ * RDMA. It keeps IPv4 and IPv6 in one place and does not say which it is; no host has an IPv6
+ * address that ends in twelve zeroes.
+ */
+static const struct sockaddr *peer_of(const struct ksmbd_conn *conn, struct sockaddr_storage *peer)
+{
+	__be32 v4 = conn->inet_addr;
+
+	memset(peer, 0, sizeof(*peer));
+#if IS_ENABLED(CONFIG_IPV6)
+	const struct in6_addr *v6 = (const struct in6_addr *)conn->inet6_addr;
+
+	if (ipv6_addr_v4mapped(v6)) {
+		v4 = v6->s6_addr32[3];
+	} else if (memchr_inv(&v6->s6_addr[4], 0, 12)) {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)peer;
+
+		in6->sin6_family = AF_INET6;
+		in6->sin6_addr = *v6;
+		return (struct sockaddr *)peer;
+	}
+#endif
+	if (!v4)
+		return NULL;
+	peer->ss_family = AF_INET;
+	((struct sockaddr_in *)peer)->sin_addr.s_addr = v4;
+	return (struct sockaddr *)peer;
+}
+
 /* Whether the request is refused by the policy of @share, a folded name; counts it if so. */
 static bool is_refused(struct ksmbd_work *work, const char *share, enum kind kind,
 		       const char *command)
 {
-	const struct sockaddr *peer = KSMBD_TCP_PEER_SOCKADDR(work->conn);
 	enum smbdirect_policy_reason reason;
+	struct sockaddr_storage peer;
 
 	switch (smbdirect_policy_mode(share)) {
 	case SMBDIRECT_POLICY_OFF:
@@ -94,9 +125,7 @@ static bool is_refused(struct ksmbd_work *work, const char *share, enum kind kin
 	default:
 		return false;
 	}
-	/* ksmbd knows no address of a client that came over RDMA */
-	smbdirect_policy_refused(share, reason, command,
-				 peer->sa_family == AF_UNSPEC ? NULL : peer);
+	smbdirect_policy_refused(share, reason, command, peer_of(work->conn, &peer));
 	return true;
 }
 

@@ -99,8 +99,8 @@ run() {
 	i=$(($(policy_lines share) - earlier))
 	at_least 'lines in the log' $i 2
 	at_most 'lines in the log' $i $((1 + ($(now_ms) - at) / 60000))
-	dmesg | grep -E "share share: [A-Z_]+ over TCP refused.*\(smb direct = required\), [0-9]+ refused in all" ||
-		die 'no line about a client over TCP'
+	dmesg | grep -E "share share: [A-Z_]+ over TCP refused for $ADDR.*\(smb direct = required\), [0-9]+ refused in all" ||
+		die 'no line with the address of a client over TCP'
 
 	put reset 1
 	ksmbd_stop
