@@ -122,6 +122,7 @@ fn apply(kernel: &Kernel, path: &Path, unenforced: bool) -> Result<u8, Stop> {
 fn act(kernel: &Kernel, action: &Action) -> Result<u8, Stop> {
     match action {
         Action::Check { file, json } => check(file, *json),
+        Action::View(view) => view.run().map_err(|(why, status)| Stop(why, status)),
         Action::Show { file, all, json } => {
             let config = match file {
                 Some(file) => good(file)?,
@@ -150,7 +151,6 @@ fn act(kernel: &Kernel, action: &Action) -> Result<u8, Stop> {
             })
         }
         Action::Apply { file, unenforced } => apply(kernel, file, *unenforced),
-        Action::View(view) => view.run().map_err(|(why, status)| Stop(why, status)),
     }
 }
 

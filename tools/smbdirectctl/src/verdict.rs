@@ -7,12 +7,31 @@ use crate::state::{counters::Counters, module::Owner, State};
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Yes or no.
+    /// Yes; no, or it cannot be told.
     pub in_use: bool,
     /// Why, in one word for programs.
     pub reason: &'static str,
     /// Why, for people.
     pub text: String,
+}
+
+/// The reason of "cannot be told".
+const FOREIGN: &str = "foreign_module";
+
+impl Verdict {
+    /// The same with "cannot be told" apart.
+    pub fn known(&self) -> Option<bool> {
+        (self.reason != FOREIGN).then_some(self.in_use)
+    }
+
+    /// For people.
+    pub fn word(&self) -> &'static str {
+        match self.known() {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "unknown",
+        }
+    }
 }
 
 fn no(reason: &'static str, text: impl Into<String>) -> Verdict {
@@ -29,8 +48,8 @@ pub fn of(state: &State, before: Option<&State>) -> Verdict {
         Owner::Nobody => return no("no_module", "smbdirect.ko is not loaded"),
         Owner::Foreign => {
             return no(
-                "foreign_module",
-                "cannot be told: the C module is loaded, which counts nothing; `smbdirectctl check` says how to change it",
+                FOREIGN,
+                "the C module is loaded, which counts nothing; `smbdirectctl check` says how to change it",
             )
         }
         Owner::Ours => {}

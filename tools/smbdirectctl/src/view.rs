@@ -61,7 +61,7 @@ fn seconds() -> clap::builder::RangedI64ValueParser<u32> {
 pub fn commands() -> Vec<Command> {
     let status = Command::new("status")
         .about("Say whether RDMA is in use, and show devices, interfaces, connections and shares")
-        .long_about("Say whether RDMA is in use, and show devices, interfaces, connections and shares. A server counts RDMA reads (SMB writes) and RDMA writes (SMB reads); a client only knows which memory it lent ('registered'). The exit status is 0 if RDMA is in use, 1 if not.")
+        .long_about("Say whether RDMA is in use, and show devices, interfaces, connections and shares. A server counts RDMA reads (SMB writes) and RDMA writes (SMB reads); a client only knows which memory it lent ('registered'). The exit status is 0 if RDMA is in use, 1 if not or if it cannot be told.")
         .arg(json())
         .arg(
             Arg::new("watch")

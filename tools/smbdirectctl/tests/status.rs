@@ -119,6 +119,10 @@ fn answers() {
     assert_eq!(reason(&tree), (false, "no_device"));
     tree.remove("sys/kernel/smbdirect");
     assert_eq!(reason(&tree), (false, "foreign_module"));
+    assert!(text(&tree).starts_with("RDMA in use: unknown (the C module"));
+    let json = status::render(&State::read(&tree.root()), None, true);
+    let v: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(v["rdma_in_use"], Value::Null);
     tree.remove("sys/module/smbdirect");
     assert_eq!(reason(&tree), (false, "no_module"));
     // and a machine with nothing at all

@@ -16,13 +16,13 @@ use smbdirect_core::settings::Mode;
 /// Version of what is printed.
 pub const FORMAT: u32 = 1;
 
-/// All of it.
+/// All of it. What cannot be told is null.
 pub fn all(now: &State, before: Option<&Interval<'_>>, verdict: &Verdict) -> Value {
     let m = &now.modules;
     let connections = now.connections.iter().map(|c| connection(c, before));
     json!({
         "format": FORMAT,
-        "rdma_in_use": verdict.in_use,
+        "rdma_in_use": verdict.known(),
         "reason": verdict.reason,
         "text": verdict.text,
         "modules": {

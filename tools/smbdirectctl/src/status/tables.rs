@@ -22,11 +22,7 @@ use std::fmt::Write;
 
 /// All of it.
 pub fn all(now: &State, before: Option<&Interval<'_>>, verdict: &Verdict) -> String {
-    let mut out = format!(
-        "RDMA in use: {} ({})\n",
-        if verdict.in_use { "yes" } else { "no" },
-        verdict.text
-    );
+    let mut out = format!("RDMA in use: {} ({})\n", verdict.word(), verdict.text);
     section(&mut out, "Modules", &modules(now));
     section(&mut out, "RDMA devices", &devices(now));
     section(&mut out, "Network interfaces", &interfaces(now));

@@ -54,8 +54,8 @@ pub fn all(frame: &mut Frame<'_>, app: &App) {
 
 fn header(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let (word, text, style) = match app.verdict() {
-        Some(v) if v.in_use => ("yes", plain(&v.text), Style::new().green()),
-        Some(v) => ("no", plain(&v.text), Style::new().red()),
+        Some(v) if v.in_use => (v.word(), plain(&v.text), Style::new().green()),
+        Some(v) => (v.word(), plain(&v.text), Style::new().red()),
         None => ("?", String::new(), Style::new()),
     };
     let verdict = Line::from(vec![
