@@ -110,19 +110,19 @@ run() {
 	packets0=$(hw_counter rxe0 sent_pkts)
 
 	title "256 MiB in mixed files"
-	mkdir -p /work
-	mount -t tmpfs -o size=80% work /work
-	mkdir /work/tree
+	mkdir -p /scratch
+	mount -t tmpfs -o size=80% scratch /scratch
+	mkdir /scratch/tree
 	t0=$(now_ms)
-	make_tree /work/tree
+	make_tree /scratch/tree
 	clock make "$t0"
 	say "  $tree_files files in $tree_dirs directories, $((tree_bytes >> 20)) MiB, from 0 bytes to 64 MiB ($(secs make))"
-	(cd /work/tree && sums . >/tmp/sums.source)
+	(cd /scratch/tree && sums . >/tmp/sums.source)
 
 	title "Copy in: to the share over RDMA"
 	progress "$SHARE_DIR" in
 	t0=$(now_ms)
-	cp -r /work/tree /mnt/tree
+	cp -r /scratch/tree /mnt/tree
 	sync -f /mnt
 	clock in "$t0"
 	progress_end
@@ -134,15 +134,15 @@ run() {
 	title "Copy out: back from the share, after a new mount"
 	umount /mnt
 	share_mount /mnt
-	mkdir /work/back
-	rm -rf /work/tree
-	progress /work out
+	mkdir /scratch/back
+	rm -rf /scratch/tree
+	progress /scratch out
 	t0=$(now_ms)
-	cp -r /mnt/tree /work/back/
+	cp -r /mnt/tree /scratch/back/
 	clock out "$t0"
 	progress_end
 	say "  $(secs out), $(rate out)"
-	sums /work/back/tree >/tmp/sums.back
+	sums /scratch/back/tree >/tmp/sums.back
 	cmp /tmp/sums.source /tmp/sums.back || die 'files that came back differ'
 	say "  SHA-256 of all $tree_files files that came back: equal"
 
