@@ -71,8 +71,8 @@ static bool can_move(struct ksmbd_work *work)
 
 /*
  * The address of the client, written to @peer; NULL if ksmbd knows none, as of one that came over
- * RDMA. It keeps IPv4 and IPv6 in one place and does not say which it is; no host has an IPv6
- * address that ends in twelve zeroes.
+ * RDMA. It keeps IPv4 and IPv6 in one place and does not say which it is; an IPv6 address that
+ * ends in twelve zeroes is taken for IPv4.
  */
 static const struct sockaddr *peer_of(const struct ksmbd_conn *conn, struct sockaddr_storage *peer)
 {
@@ -148,25 +148,40 @@ static noinline bool refuse(struct ksmbd_work *work, enum kind kind, const char 
 	return true;
 }
 
+/*
+ * Whether the request belongs to a chain whose CREATE failed, as it may have been refused: ksmbd
+ * fails it for that, and nobody has to be asked. Not for CREATE itself, which ksmbd then serves.
+ */
+static bool chain_has_failed(const struct ksmbd_work *work)
+{
+	return work->next_smb2_rcv_hdr_off && !has_file_id(work->compound_fid) &&
+	       work->compound_status != STATUS_SUCCESS;
+}
+
+static noinline bool refuse_of_chain(struct ksmbd_work *work, enum kind kind, const char *command)
+{
+	return !chain_has_failed(work) && refuse(work, kind, command);
+}
+
 /* While no share has a policy this is a no-op and a direct call. */
-#define ASK_AND_CALL(handler, kind, command)						\
+#define ASK_AND_CALL(handler, ask, kind, command)					\
 	int policy_##handler(struct ksmbd_work *work)					\
 	{										\
 		if (static_branch_unlikely(&smbdirect_policy_key) &&			\
-		    refuse(work, kind, command))					\
+		    ask(work, kind, command))						\
 			return -EACCES;							\
 		return handler(work);							\
 	}
 
-ASK_AND_CALL(smb2_open, OTHER, "CREATE")
-ASK_AND_CALL(smb2_query_info, OTHER, "QUERY_INFO")
-ASK_AND_CALL(smb2_query_dir, OTHER, "QUERY_DIRECTORY")
-ASK_AND_CALL(smb2_set_info, OTHER, "SET_INFO")
-ASK_AND_CALL(smb2_read, DATA, "READ")
-ASK_AND_CALL(smb2_write, DATA, "WRITE")
-ASK_AND_CALL(smb2_flush, OTHER, "FLUSH")
-ASK_AND_CALL(smb2_lock, OTHER, "LOCK")
-ASK_AND_CALL(smb2_notify, OTHER, "CHANGE_NOTIFY")
+ASK_AND_CALL(smb2_open, refuse, OTHER, "CREATE")
+ASK_AND_CALL(smb2_query_info, refuse_of_chain, OTHER, "QUERY_INFO")
+ASK_AND_CALL(smb2_query_dir, refuse_of_chain, OTHER, "QUERY_DIRECTORY")
+ASK_AND_CALL(smb2_set_info, refuse_of_chain, OTHER, "SET_INFO")
+ASK_AND_CALL(smb2_read, refuse_of_chain, DATA, "READ")
+ASK_AND_CALL(smb2_write, refuse_of_chain, DATA, "WRITE")
+ASK_AND_CALL(smb2_flush, refuse_of_chain, OTHER, "FLUSH")
+ASK_AND_CALL(smb2_lock, refuse_of_chain, OTHER, "LOCK")
+ASK_AND_CALL(smb2_notify, refuse_of_chain, OTHER, "CHANGE_NOTIFY")
 
 /*
  * The share of the file that COPYCHUNK reads, with a reference. The key is what
@@ -213,16 +228,22 @@ static bool refuse_copy(struct ksmbd_work *work, struct smb2_ioctl_req *req, con
 	return refused;
 }
 
-/* Copies inside of the server are data. ksmbd has checked that fixed part and input are there. */
+/* Copies inside of the server, and holes made there, are data. ksmbd has checked that fixed part and input are there. */
 static noinline bool refuse_ioctl(struct ksmbd_work *work)
 {
 	struct smb2_ioctl_req *req = ksmbd_req_buf_next(work);
 
+	if (chain_has_failed(work))
+		return false;
 	switch (le32_to_cpu(req->CtlCode)) {
 	case FSCTL_SRV_COPYCHUNK:
 		return refuse_copy(work, req, "COPYCHUNK");
 	case FSCTL_SRV_COPYCHUNK_WRITE:
 		return refuse_copy(work, req, "COPYCHUNK_WRITE");
+	case FSCTL_SET_ZERO_DATA:
+		return refuse(work, DATA, "SET_ZERO_DATA");
+	case FSCTL_FILE_LEVEL_TRIM:
+		return refuse(work, DATA, "FILE_LEVEL_TRIM");
 	case FSCTL_DUPLICATE_EXTENTS_TO_FILE:
 	case FSCTL_DUPLICATE_EXTENTS_TO_FILE_EX:
 		/* ksmbd looks both files up with the tree of the request */

@@ -108,7 +108,8 @@ impl kernel::InPlaceModule for Module {
             _: { OBSERVER.populate(&sysfs::Publisher); },
             client <- smbdirect_rdma::client::Registration::new(&Devices),
             files <- debugfs::Files::new(),
-            // Last: from here on drafts can be made, which count the module, so nothing may fail any more.
+            // Last: from here on drafts can be made, which count the module, so nothing may fail any more. That it fails itself (no memory, or another module's directory
+            // of this name) is more than the kernel crate's `Subsystem` can take.
             config <- configfs::Root::register(),
         })
     }

@@ -300,8 +300,14 @@ int smbd_casefold(const char *name, char *folded, size_t size)
 {
 #if IS_ENABLED(CONFIG_UNICODE)
 	struct unicode_map *um = utf8_load(UNICODE_AGE(12, 1, 0));
+	const char *c;
 
-	if (!IS_ERR(um)) {
+	/* without the tables, one name must not become another than with them */
+	if (IS_ERR(um)) {
+		for (c = name; *c; c++)
+			if (!isascii(*c))
+				return PTR_ERR(um);
+	} else {
 		const struct qstr q = QSTR_INIT(name, strlen(name));
 		int len = utf8_casefold(um, &q, folded, size);
 

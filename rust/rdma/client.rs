@@ -192,10 +192,7 @@ impl NetDevice {
 
     /// The name of the RDMA device that says it is on this network device itself; empty if none does.
     pub fn rdma_name(self) -> Name {
-        of_netdev(self.0.as_ptr(), |device| {
-            Name::new(device.name().to_bytes())
-        })
-        .unwrap_or(Name::EMPTY)
+        of_netdev(self.0.as_ptr(), |device| device.short_name()).unwrap_or(Name::EMPTY)
     }
 
     /// Calls `f` with each of its addresses, IPv4 in the v4-mapped form. `f` runs under RCU and must not sleep.

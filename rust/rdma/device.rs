@@ -6,7 +6,7 @@
 
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{prelude::*, str::CStr};
-use smbdirect_kext::bindings;
+use smbdirect_kext::{bindings, name::Name};
 
 /// Node types of devices that can carry SMB Direct, and the "none" value, as C encodes them.
 pub mod node_type {
@@ -70,8 +70,13 @@ impl<'a> Device<'a> {
 
     /// The device's name, such as `rxe0`.
     pub fn name(&self) -> &CStr {
-        // SAFETY: By the type invariant; the name is NUL-terminated inside the device.
+        // SAFETY: By the type invariant; the name ends in NUL inside the device, also while it is being changed.
         unsafe { CStr::from_char_ptr(core::ptr::addr_of!((*self.raw.as_ptr()).name).cast()) }
+    }
+
+    /// A copy of the name, for what has to be one name from beginning to end while an administrator may rename the device.
+    pub fn short_name(&self) -> Name {
+        Name::new(self.name().to_bytes())
     }
 
     /// Node type, see [`node_type`].

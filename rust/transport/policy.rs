@@ -109,10 +109,12 @@ impl Policy {
             .shares()
             .iter()
             .map(|s| settings.effective(Some(s)));
-        let advertised = match settings.shares() {
-            [] => default != Mode::Off,
-            _ => modes.clone().any(|mode| mode != Mode::Off),
-        };
+        // Who demands RDMA for what has no name here must offer it.
+        let advertised = default == Mode::Required
+            || match settings.shares() {
+                [] => default != Mode::Off,
+                _ => modes.clone().any(|mode| mode != Mode::Off),
+            };
         let steered = default != Mode::Auto || modes.any(|mode| mode != Mode::Auto);
         Self {
             settings,
@@ -162,9 +164,9 @@ impl Policy {
         if list.is_empty() {
             return true;
         }
-        let netdev = request.netdev_name();
+        let (netdev, rdma) = (request.netdev_name(), device.short_name());
         let place = Place {
-            names: [netdev.text(), device.name().to_str().ok()],
+            names: [netdev.text(), rdma.text()],
             addr: request.local_addr().map(|addr| addr.host().octets()),
         };
         verdict(list, &place) == Verdict::Taken
@@ -238,13 +240,13 @@ pub(crate) fn refused(
         .as_ref()
         .and_then(|policy| policy.settings.share(&key))
         .map_or(&OTHERS, |share| &share.record);
-    // Of a share that was not applied there is only the name that the server has.
+    // Of a share that was not applied there is only the name that the server has, which may be the client's: the log has it in escapes.
     let name = match record.name.text() {
         Some(_) => record.name,
         None => key,
     };
     trace::PolicyRefused::emit(|| trace::PolicyRefused {
-        share: name,
+        share: record.name,
         reason: reason.name(),
         command,
     });

@@ -213,6 +213,7 @@ pub const FSCTL_SRV_REQUEST_RESUME_KEY: u32 = 0x0014_0078;
 pub const FSCTL_SRV_COPYCHUNK: u32 = 0x0014_40F2;
 pub const FSCTL_SRV_COPYCHUNK_WRITE: u32 = 0x0014_80F2;
 pub const FSCTL_DUPLICATE_EXTENTS_TO_FILE: u32 = 0x0009_8344;
+pub const FSCTL_SET_ZERO_DATA: u32 = 0x0009_80c8;
 
 impl IoctlRequest {
     pub fn query_interfaces() -> Self {

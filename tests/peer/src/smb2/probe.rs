@@ -7,8 +7,8 @@ use smb_msg::FileId;
 use super::files::{close_body, create_body, File};
 use super::messages::{
     ioctl_body, ioctl_output, status, Interface, IoctlRequest, ReadRequest, WriteRequest,
-    FSCTL_DUPLICATE_EXTENTS_TO_FILE, FSCTL_SRV_COPYCHUNK, FSCTL_SRV_COPYCHUNK_WRITE,
-    FSCTL_SRV_REQUEST_RESUME_KEY,
+    FSCTL_DUPLICATE_EXTENTS_TO_FILE, FSCTL_SET_ZERO_DATA, FSCTL_SRV_COPYCHUNK,
+    FSCTL_SRV_COPYCHUNK_WRITE, FSCTL_SRV_REQUEST_RESUME_KEY,
 };
 use super::session::{Pipe, Session};
 use crate::fail;
@@ -73,6 +73,7 @@ impl<P: Pipe> Session<P> {
             "copy",
             "copywrite",
             "clone",
+            "zero",
         ] {
             out.push(format!("{what}={}", self.probe(place, what)?));
         }
@@ -83,7 +84,7 @@ impl<P: Pipe> Session<P> {
     pub fn probe(&mut self, place: &Place, what: &str) -> Try<String> {
         let file = place.file;
         let ioctl = |code| IoctlRequest::without_input(code, file).body();
-        // the copies have no input, which is looked at after everything else
+        // the copies and the zeroing have no input, which is looked at after everything else
         let (command, body, size, served) = match what {
             "tree" => return self.probe_tree(place),
             "create" => return self.probe_create(place),
@@ -122,6 +123,12 @@ impl<P: Pipe> Session<P> {
             "clone" => (
                 11,
                 ioctl(FSCTL_DUPLICATE_EXTENTS_TO_FILE),
+                65536,
+                status::INVALID_PARAMETER,
+            ),
+            "zero" => (
+                11,
+                ioctl(FSCTL_SET_ZERO_DATA),
                 65536,
                 status::INVALID_PARAMETER,
             ),

@@ -45,6 +45,12 @@ run() {
 	answers 'strasse 1' 'off key 1 advertised 1'
 	answers data 'required key 1 advertised 1'
 	answers other 'required key 1 advertised 1'
+	# shares that were not applied by name must be able to move, too
+	put d/shares/data/smb_direct off
+	put d/commit 1
+	answers other 'required key 1 advertised 1'
+	put d/shares/data/smb_direct default
+	put d/commit 1
 
 	mountpoint -q $trace || mount -t tracefs none $trace
 	echo 1 >$trace/events/smbdirect/smbd_policy_refused/enable
