@@ -5,6 +5,12 @@
 use crate::{
     config::{Config, Share},
     diagnostics::quoted,
+    root::Root,
+    state::{
+        module,
+        shares::{Shares, ALL, OTHERS},
+        CONFIGFS, UNSET,
+    },
 };
 use smbdirect_core::settings::{Mode, Number};
 use std::{
@@ -14,101 +20,83 @@ use std::{
 
 /// How many drafts of one process are tried, should others have left some.
 const TRIES: u32 = 8;
-const UNSET: &str = "default";
 
 /// Why something with the kernel did not work.
 #[derive(Debug)]
 pub enum Problem {
     /// There is no such directory.
     NoModule(String),
+    /// What is in force cannot be told.
+    Unreadable(String),
     /// The kernel refused.
     Refused(String),
 }
 
-/// Where the kernel shows its things.
-pub struct Kernel {
-    /// `/sys`
-    sys: PathBuf,
-}
-
-impl Default for Kernel {
-    fn default() -> Self {
-        Self::at("/sys")
+/// The module's directory, if it is there.
+fn directory(root: &Root) -> Result<PathBuf, Problem> {
+    let dir = root.path(CONFIGFS);
+    if dir.is_dir() {
+        return Ok(dir);
     }
-}
-
-impl Kernel {
-    /// A kernel whose `/sys` is there: for tests.
-    pub fn at(sys: impl Into<PathBuf>) -> Self {
-        Self { sys: sys.into() }
-    }
-
-    /// The module's directory, if it is there.
-    fn directory(&self) -> Result<PathBuf, Problem> {
-        let configfs = self.sys.join("kernel/config");
-        let dir = configfs.join("smbdirect");
-        if dir.is_dir() {
-            return Ok(dir);
+    let configfs = root.path("sys/kernel/config");
+    Err(Problem::NoModule(
+        if !module::loaded(root, "smbdirect") {
+            "smbdirect.ko is not loaded: modprobe smbdirect"
+        } else if !configfs.is_dir() {
+            "configfs is not there: modprobe configfs"
+        } else if fs::read_dir(&configfs).is_ok_and(|mut d| d.next().is_none()) {
+            "configfs is not mounted: mount -t configfs none /sys/kernel/config"
+        } else {
+            "the loaded smbdirect.ko is not the one of this project, or an older one, and has no /sys/kernel/config/smbdirect: `smbdirectctl check` says how to change it"
         }
-        Err(Problem::NoModule(
-            if !self.sys.join("module/smbdirect").exists() {
-                "smbdirect.ko is not loaded: modprobe smbdirect"
-            } else if !configfs.is_dir() {
-                "configfs is not there: modprobe configfs"
-            } else if fs::read_dir(&configfs).is_ok_and(|mut d| d.next().is_none()) {
-                "configfs is not mounted: mount -t configfs none /sys/kernel/config"
-            } else {
-                "the loaded smbdirect.ko is not the one of this project, or an older one: it has no /sys/kernel/config/smbdirect"
-            }
-            .into(),
-        ))
-    }
-
-    /// Whether the policy of shares is enforced; `None`: ksmbd is not loaded.
-    pub fn enforced(&self) -> Option<bool> {
-        let ksmbd = self.sys.join("module/ksmbd");
-        ksmbd
-            .is_dir()
-            .then(|| ksmbd.join("parameters/smbdirect_policy").exists())
-    }
+        .into(),
+    ))
 }
 
-fn read_word(path: &Path) -> Result<Option<String>, Problem> {
-    let text = fs::read_to_string(path).map_err(|e| refused("read", path, &e))?;
+fn word(root: &Root, name: &str) -> Result<Option<String>, Problem> {
+    let text = root.read(&format!("{CONFIGFS}/{name}")).map_err(|e| {
+        Problem::Unreadable(format!(
+            "cannot read /{CONFIGFS}/{name}: {e}; is the module of another version than this program?"
+        ))
+    })?;
     let text = text.trim_end_matches('\n');
     Ok((text != UNSET).then(|| text.into()))
 }
 
 fn refused(what: &str, path: &Path, error: &io::Error) -> Problem {
-    Problem::Refused(format!("cannot {what} {}: {error}", path.display()))
+    let remedy = match error.kind() {
+        io::ErrorKind::PermissionDenied => "; only root may",
+        _ => "",
+    };
+    Problem::Refused(format!("cannot {what} {}: {error}{remedy}", path.display()))
 }
 
 /// What is in force.
-pub fn read(kernel: &Kernel) -> Result<Config, Problem> {
-    let dir = kernel.directory()?;
+pub fn read(root: &Root) -> Result<Config, Problem> {
+    directory(root)?;
     let mut config = Config::default();
     let strange = |name: &str, text: &str| {
-        Problem::Refused(format!(
-            "{} holds '{text}', which this program does not know: is it of another version than the module?",
-            dir.join(name).display()
+        Problem::Unreadable(format!(
+            "/{CONFIGFS}/{name} holds {}, which this program does not know: is it of another version than the module?",
+            quoted(text)
         ))
     };
-    if let Some(text) = read_word(&dir.join("smb_direct"))? {
+    if let Some(text) = word(root, "smb_direct")? {
         config.mode = Some(Mode::from_name(&text).ok_or_else(|| strange("smb_direct", &text))?);
     }
     for number in Number::ALL {
         let name = number.spec().attribute;
-        if let Some(text) = read_word(&dir.join(name))? {
+        if let Some(text) = word(root, name)? {
             let value = text.parse().ok();
             if value.is_none() || !config.numbers.set(number, value) {
                 return Err(strange(name, &text));
             }
         }
     }
-    if let Some(text) = read_word(&dir.join("interfaces"))? {
+    if let Some(text) = word(root, "interfaces")? {
         config.interfaces = text.split(' ').map(Into::into).collect();
     }
-    if let Some(text) = read_word(&dir.join("capabilities"))? {
+    if let Some(text) = word(root, "capabilities")? {
         for word in text.split(' ') {
             let (name, rdma) = word
                 .split_once('=')
@@ -116,30 +104,28 @@ pub fn read(kernel: &Kernel) -> Result<Config, Problem> {
             config.capabilities.push((name.into(), rdma == "rdma"));
         }
     }
-    config.shares = shares(kernel, &dir)?;
+    config.shares = shares(root)?;
     Ok(config)
 }
 
-/// The shares that were applied: names, which may hold blanks, and then four words.
-fn shares(kernel: &Kernel, dir: &Path) -> Result<Vec<Share>, Problem> {
-    let all = kernel.sys.join("kernel/debug/smbdirect/shares");
-    let short = dir.join("shares");
-    let text = match fs::read_to_string(all) {
-        Ok(text) => text,
-        Err(_) => fs::read_to_string(&short).map_err(|e| refused("read", &short, &e))?,
-    };
-    Ok(text
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.rsplitn(5, ' ');
-            let mode = words.nth(3)?;
-            let name = words.next()?;
-            (name != "*").then(|| Share {
-                name: name.into(),
-                mode: Mode::from_name(mode),
+/// The shares that were applied by name. A part of them would be taken for all, so it must be all.
+fn shares(root: &Root) -> Result<Vec<Share>, Problem> {
+    match Shares::read(root) {
+        Shares::NotOffered => Err(Problem::Unreadable(format!(
+            "cannot read /{CONFIGFS}/shares: is the module of another version than this program?"
+        ))),
+        Shares::Listed { left_off: 0, list } => Ok(list
+            .into_iter()
+            .filter(|share| share.name != OTHERS)
+            .map(|share| Share {
+                name: share.name,
+                mode: share.set,
             })
-        })
-        .collect())
+            .collect()),
+        Shares::Listed { left_off, .. } => Err(Problem::Unreadable(format!(
+            "/{CONFIGFS}/shares leaves {left_off} shares off; all are in /{ALL}: run it as root, with debugfs mounted"
+        ))),
+    }
 }
 
 /// A draft that is removed again whatever happens.
@@ -159,12 +145,12 @@ impl Drop for Draft {
 }
 
 impl Draft {
-    fn make(root: &Path) -> Result<Self, Problem> {
+    fn make(all: &Path) -> Result<Self, Problem> {
         let own = format!("apply.{}", std::process::id());
         // One that is there already was left behind by a process that was killed.
         let names = (1..TRIES).map(|n| format!("{own}.{n}"));
         for name in [own.clone()].into_iter().chain(names) {
-            let dir = root.join(name);
+            let dir = all.join(name);
             match fs::create_dir(&dir) {
                 Ok(()) => {
                     return Ok(Self {
@@ -176,7 +162,7 @@ impl Draft {
                 Err(e) if e.kind() == io::ErrorKind::StorageFull => {
                     return Err(Problem::Refused(format!(
                         "there are as many drafts in {} as there can be: remove those that nobody works on (rmdir of their shares, of 'shares', then of the draft)",
-                        root.display()
+                        all.display()
                     )))
                 }
                 Err(e) => return Err(refused("make", &dir, &e)),
@@ -184,14 +170,14 @@ impl Draft {
         }
         Err(Problem::Refused(format!(
             "{}: drafts {own} to {own}.{} are there already: remove them with rmdir",
-            root.display(),
+            all.display(),
             TRIES.saturating_sub(1)
         )))
     }
 
     fn write(path: &Path, text: &str) -> Result<(), Problem> {
         fs::write(path, text)
-            .map_err(|e| Problem::Refused(format!("{}: '{text}' is refused: {e}", path.display())))
+            .map_err(|e| refused(&format!("write {} into", quoted(text)), path, &e))
     }
 
     fn set(&self, name: &str, text: &str) -> Result<(), Problem> {
@@ -226,8 +212,8 @@ impl Draft {
 }
 
 /// Puts a configuration into force, or changes nothing.
-pub fn apply(kernel: &Kernel, config: &Config) -> Result<(), Problem> {
-    let mut draft = Draft::make(&kernel.directory()?)?;
+pub fn apply(root: &Root, config: &Config) -> Result<(), Problem> {
+    let mut draft = Draft::make(&directory(root)?)?;
     if let Some(mode) = config.mode {
         draft.set("smb_direct", mode.name())?;
     }

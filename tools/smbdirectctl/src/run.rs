@@ -6,7 +6,9 @@ use crate::{
     cli::{self, Action},
     config::{self, Config},
     diagnostics::Diagnostics,
-    kernel::{self, Kernel, Problem},
+    kernel::{self, Problem},
+    root::Root,
+    state::module,
     text,
 };
 use serde_json::json;
@@ -26,6 +28,7 @@ impl From<Problem> for Stop {
     fn from(problem: Problem) -> Self {
         match problem {
             Problem::NoModule(why) => Self(why, cli::NO_MODULE),
+            Problem::Unreadable(why) => Self(why, cli::UNREADABLE),
             Problem::Refused(why) => Self(why, cli::KERNEL_REFUSED),
         }
     }
@@ -98,9 +101,9 @@ fn check(path: &Path, json: bool) -> Result<u8, Stop> {
     })
 }
 
-fn apply(kernel: &Kernel, path: &Path, unenforced: bool) -> Result<u8, Stop> {
+fn apply(root: &Root, path: &Path, unenforced: bool) -> Result<u8, Stop> {
     let config = good(path)?;
-    let enforced = kernel.enforced();
+    let enforced = module::enforced(root);
     if enforced.is_none() {
         let why = "note: ksmbd is not loaded; the file is in force when it is\n";
         print(io::stderr(), why);
@@ -115,18 +118,18 @@ fn apply(kernel: &Kernel, path: &Path, unenforced: bool) -> Result<u8, Stop> {
         }
         print(io::stderr(), &format!("warning: {why}\n"));
     }
-    kernel::apply(kernel, &config)?;
+    kernel::apply(root, &config)?;
     Ok(cli::OK)
 }
 
-fn act(kernel: &Kernel, action: &Action) -> Result<u8, Stop> {
+fn act(root: &Root, action: &Action) -> Result<u8, Stop> {
     match action {
         Action::Check { file, json } => check(file, *json),
         Action::View(view) => view.run().map_err(|(why, status)| Stop(why, status)),
         Action::Show { file, all, json } => {
             let config = match file {
                 Some(file) => good(file)?,
-                None => kernel::read(kernel)?,
+                None => kernel::read(root)?,
             };
             let out = if *json {
                 format!("{:#}\n", text::to_json(&config))
@@ -140,7 +143,7 @@ fn act(kernel: &Kernel, action: &Action) -> Result<u8, Stop> {
             let new = good(file)?;
             let old = match other {
                 Some(other) => good(other)?,
-                None => kernel::read(kernel)?,
+                None => kernel::read(root)?,
             };
             let difference = text::difference(&old, &new);
             print(io::stdout(), &difference);
@@ -150,13 +153,13 @@ fn act(kernel: &Kernel, action: &Action) -> Result<u8, Stop> {
                 cli::DIFFERENT
             })
         }
-        Action::Apply { file, unenforced } => apply(kernel, file, *unenforced),
+        Action::Apply { file, unenforced } => apply(root, file, *unenforced),
     }
 }
 
-/// Does what is asked for; the exit status.
-pub fn run(kernel: &Kernel, action: &Action) -> u8 {
-    match act(kernel, action) {
+/// Does what is asked for, configurations on the machine of that root; the exit status.
+pub fn run(root: &Root, action: &Action) -> u8 {
+    match act(root, action) {
         Ok(status) => status,
         Err(Stop(why, status)) => {
             print(io::stderr(), &format!("smbdirectctl: {why}\n"));

@@ -19,6 +19,10 @@ use shares::Shares;
 
 /// Where the module shows itself (`Documentation/observability.md`).
 pub const SYSFS: &str = "sys/kernel/smbdirect";
+/// Where it is steered (`Documentation/steering.md`, 5).
+pub const CONFIGFS: &str = "sys/kernel/config/smbdirect";
+/// What stands there for a value that is not set.
+pub const UNSET: &str = "default";
 
 /// One look at a machine. The parts are read one after the other, so a connection may have ended meanwhile.
 #[derive(Debug)]

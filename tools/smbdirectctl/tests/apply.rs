@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `config apply` and what is read back, against a directory that stands for the kernel's `/sys`. Unlike configfs it keeps a draft whose files were written,
+//! `config apply` and what is read back, against a directory that stands for the machine's `/`. Unlike configfs it keeps a draft whose files were written,
 //! because a directory that is not empty cannot be removed: so one can see what was in it. The guest case `policy/configfs` does the same with the kernel.
 
 #![allow(
@@ -15,7 +15,8 @@ use smbdirectctl::{
     cli::{self, Action},
     config::Config,
     diagnostics::Diagnostics,
-    kernel::{self, Kernel, Problem},
+    kernel::{self, Problem},
+    root::Root,
     run,
 };
 use std::{
@@ -37,26 +38,26 @@ impl Sys {
     fn new(test: &str) -> Self {
         let dir = std::env::temp_dir().join(format!("smbdirectctl-{}-{test}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(dir.join("kernel/config/smbdirect")).unwrap();
+        fs::create_dir_all(dir.join("sys/kernel/config/smbdirect")).unwrap();
         Self(dir)
     }
 
-    fn kernel(&self) -> Kernel {
-        Kernel::at(&self.0)
+    fn root(&self) -> Root {
+        Root::at(&self.0)
     }
 
-    fn root(&self) -> PathBuf {
-        self.0.join("kernel/config/smbdirect")
+    fn configfs(&self) -> PathBuf {
+        self.0.join("sys/kernel/config/smbdirect")
     }
 
     fn write(&self, name: &str, text: &str) {
-        let path = self.0.join(name);
+        let path = self.0.join("sys").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
     fn drafts(&self) -> Vec<PathBuf> {
-        let dirs = fs::read_dir(self.root())
+        let dirs = fs::read_dir(self.configfs())
             .unwrap()
             .map(|e| e.unwrap().path());
         dirs.filter(|path| path.is_dir()).collect()
@@ -64,8 +65,8 @@ impl Sys {
 
     fn apply(&self, file: &str, unenforced: bool) -> u8 {
         self.write("file.conf", file);
-        let file = self.0.join("file.conf");
-        run::run(&self.kernel(), &Action::Apply { file, unenforced })
+        let file = self.0.join("sys/file.conf");
+        run::run(&self.root(), &Action::Apply { file, unenforced })
     }
 }
 
@@ -107,7 +108,7 @@ smb direct = required
 #[test]
 fn everything_is_in_the_draft_and_is_committed() {
     let sys = Sys::new("draft");
-    kernel::apply(&sys.kernel(), &good(FILE)).unwrap();
+    kernel::apply(&sys.root(), &good(FILE)).unwrap();
     let drafts = sys.drafts();
     assert_eq!(drafts.len(), 1);
     let want = [
@@ -139,7 +140,7 @@ fn what_is_in_force_is_read_back() {
         ("max_send_size", "4096"),
         (
             "shares",
-            "* off 7 0 0\nData Base required 0 3 1\nplain default 0 0 0\nand 3 more",
+            "* off 7 0 0\nData Base required 0 3 1\nplain default 0 0 0",
         ),
     ] {
         sys.write(
@@ -147,19 +148,27 @@ fn what_is_in_force_is_read_back() {
             &format!("{text}\n"),
         );
     }
-    assert_eq!(kernel::read(&sys.kernel()).unwrap(), good(FILE));
-    // All shares, if there is debugfs.
+    assert_eq!(kernel::read(&sys.root()).unwrap(), good(FILE));
+    // A part of the shares is not taken for all.
+    sys.write(
+        "kernel/config/smbdirect/shares",
+        "* off 7 0 0\nplain default 0 0 0\nand 3 more\n",
+    );
+    assert!(
+        matches!(kernel::read(&sys.root()), Err(Problem::Unreadable(why)) if why.contains("3 shares"))
+    );
+    // All of them, if there is debugfs.
     sys.write(
         "kernel/debug/smbdirect/shares",
         "* off 0 0 0\na b c auto 1 2 3\n",
     );
-    let config = kernel::read(&sys.kernel()).unwrap();
+    let config = kernel::read(&sys.root()).unwrap();
     assert_eq!(config.shares.len(), 1);
     assert_eq!(config.shares[0].name, "a b c");
     // What no table has is said, not guessed.
     sys.write("kernel/config/smbdirect/max_connections", "many\n");
     assert!(
-        matches!(kernel::read(&sys.kernel()), Err(Problem::Refused(why)) if why.contains("'many'"))
+        matches!(kernel::read(&sys.root()), Err(Problem::Unreadable(why)) if why.contains("'many'"))
     );
 }
 
@@ -185,7 +194,7 @@ fn without_the_hook_only_what_needs_none() {
 fn without_ksmbd_or_the_module() {
     let sys = Sys::new("module");
     assert_eq!(sys.apply(FILE, false), cli::OK);
-    fs::remove_dir_all(sys.root()).unwrap();
+    fs::remove_dir_all(sys.configfs()).unwrap();
     assert_eq!(sys.apply(FILE, false), cli::NO_MODULE);
 }
 
@@ -200,13 +209,16 @@ fn drafts_that_others_left_are_not_touched() {
             format!("{own}.{n}")
         };
         if n == 7 {
-            kernel::apply(&sys.kernel(), &Config::default()).unwrap();
-            assert_eq!(content(&sys.root().join(&name)).get("commit").unwrap(), "1");
+            kernel::apply(&sys.root(), &Config::default()).unwrap();
+            assert_eq!(
+                content(&sys.configfs().join(&name)).get("commit").unwrap(),
+                "1"
+            );
         } else {
-            fs::create_dir(sys.root().join(name)).unwrap();
+            fs::create_dir(sys.configfs().join(name)).unwrap();
         }
     }
-    match kernel::apply(&sys.kernel(), &Config::default()) {
+    match kernel::apply(&sys.root(), &Config::default()) {
         Err(Problem::Refused(why)) => assert!(why.contains("rmdir"), "{why}"),
         other => panic!("{other:?}"),
     }
@@ -217,7 +229,7 @@ fn drafts_that_others_left_are_not_touched() {
 fn names_that_are_no_directories() {
     let sys = Sys::new("names");
     for name in ["..", ".", "a/b", "../../smbdirect"] {
-        match kernel::apply(&sys.kernel(), &good(&format!("[{name}]\n"))) {
+        match kernel::apply(&sys.root(), &good(&format!("[{name}]\n"))) {
             Err(Problem::Refused(why)) => assert!(why.contains(name), "{why}"),
             other => panic!("{name}: {other:?}"),
         }

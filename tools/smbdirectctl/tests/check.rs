@@ -385,6 +385,13 @@ fn configuration() {
     ] {
         assert_eq!(set("shares", shares), fault, "{shares}");
     }
+    // one that is not listed may allow it
+    assert_eq!(set("shares", "* off 0 0 0\nand 2 more\n"), None);
+    assert!(matches!(
+        server(&tree).outcome("policy"),
+        Some(Outcome::Unknown(_))
+    ));
+    assert_eq!(set("shares", "* default 0 0 0\n"), None);
     for (list, fault) in [
         ("default", None),
         ("eth1", None),

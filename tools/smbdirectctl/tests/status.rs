@@ -178,11 +178,12 @@ fn shares_that_are_listed() {
         "* off 0 0 0\ndata required 0 3 1\nmy files default 4 0 0\nstrange sometimes 0 0 0\nand 12 more\n",
     );
     let state = State::read(&tree.root());
-    let Shares::Listed(list) = &state.shares else {
+    let Shares::Listed { list, left_off } = &state.shares else {
         panic!("not offered")
     };
     let names: Vec<&str> = list.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(names, ["*", "data", "my files"]);
+    assert_eq!(*left_off, 12);
     // what says nothing is as all others
     let modes: Vec<&str> = list.iter().map(|s| s.mode.name()).collect();
     assert_eq!(modes, ["off", "required", "off"]);
@@ -193,6 +194,7 @@ fn shares_that_are_listed() {
     );
     let text = text(&tree);
     assert!(text.contains("not enforced"), "{text}");
+    assert!(text.contains("and 12 more: "), "{text}");
     tree.write("sys/module/ksmbd/parameters/smbdirect_policy", "1\n");
     assert!(!status::render(&State::read(&tree.root()), None, false).contains("not enforced"));
     // all of them are in debugfs

@@ -3,7 +3,15 @@
 //! Steps: what the configuration says about RDMA.
 
 use super::{device, fault::Fault, Machine, Outcome};
-use crate::{config, diagnostics::Diagnostics, smbconf, state::shares::Shares};
+use crate::{
+    config,
+    diagnostics::Diagnostics,
+    smbconf,
+    state::{
+        shares::{Shares, ALL},
+        CONFIGFS, UNSET,
+    },
+};
 use smbdirect_core::{
     interfaces::{capability, verdict, Place, Verdict},
     settings::Mode,
@@ -11,8 +19,6 @@ use smbdirect_core::{
 use std::net::IpAddr;
 
 const FILE: &str = "etc/ksmbd/ksmbd.conf";
-/// What the module has in force.
-const CONFIGFS: &str = "sys/kernel/config/smbdirect";
 
 pub(super) fn file(m: &mut Machine<'_>) -> Outcome {
     let text = match m.root.read(FILE) {
@@ -58,16 +64,21 @@ pub(super) fn multichannel(m: &mut Machine<'_>) -> Outcome {
 }
 
 pub(super) fn policy(m: &mut Machine<'_>) -> Outcome {
-    let Shares::Listed(shares) = &m.state.shares else {
+    let Shares::Listed { list, left_off } = &m.state.shares else {
         return Outcome::good("the module has none: RDMA is for every share");
     };
     if !m.state.shares.allow_rdma() {
+        if *left_off != 0 {
+            return Outcome::unknown(format!(
+                "{left_off} shares more are listed in /{ALL} only: run it as root, with debugfs mounted"
+            ));
+        }
         return Outcome::fault(
             Fault::PolicyOff,
             "RDMA is not advertised: no share allows it",
         );
     }
-    if !m.state.modules.enforced && shares.iter().any(|s| s.mode != Mode::Auto) {
+    if !m.state.modules.enforced && list.iter().any(|s| s.mode != Mode::Auto) {
         return Outcome::note("the loaded ksmbd does not enforce it: built without the hook");
     }
     Outcome::good("RDMA is for some share")
@@ -83,7 +94,7 @@ fn mapped(addr: &IpAddr) -> [u8; 16] {
 pub(super) fn interfaces(m: &mut Machine<'_>) -> Outcome {
     let in_force = |name: &str| {
         let text = m.root.word(&format!("{CONFIGFS}/{name}"));
-        text.filter(|t| t != "default").unwrap_or_default()
+        text.filter(|t| t != UNSET).unwrap_or_default()
     };
     let (list, capabilities) = (in_force("interfaces"), in_force("capabilities"));
     let mut allowed = Vec::new();

@@ -63,6 +63,11 @@ pub fn loaded(root: &Root, name: &str) -> bool {
     root.exists(&format!("sys/module/{name}"))
 }
 
+/// Whether ksmbd enforces the policy of shares; `None`: it is not loaded.
+pub fn enforced(root: &Root) -> Option<bool> {
+    loaded(root, "ksmbd").then(|| root.exists("sys/module/ksmbd/parameters/smbdirect_policy"))
+}
+
 impl Modules {
     /// Looks.
     pub fn read(root: &Root) -> Self {
@@ -80,7 +85,7 @@ impl Modules {
             ksmbd: loaded(root, "ksmbd"),
             cifs: loaded(root, "cifs"),
             server: server(root),
-            enforced: root.exists("sys/module/ksmbd/parameters/smbdirect_policy"),
+            enforced: enforced(root) == Some(true),
         }
     }
 

@@ -2,6 +2,7 @@
 
 //! Shares, their policy and what was refused for it (`Documentation/steering.md`, 5).
 
+use super::{CONFIGFS, UNSET};
 use crate::root::Root;
 use smbdirect_core::settings::Mode;
 
@@ -28,25 +29,26 @@ pub enum Shares {
     /// Nothing: there is no such file.
     NotOffered,
     /// These.
-    Listed(Vec<Share>),
+    Listed {
+        /// In the order of the file.
+        list: Vec<Share>,
+        /// How many more there are, which did not fit the file.
+        left_off: u64,
+    },
 }
 
 /// Stands for all shares that were not applied by name.
 pub const OTHERS: &str = "*";
 
-/// First the one that is never cut off.
-const FILES: [&str; 2] = [
-    "sys/kernel/debug/smbdirect/shares",
-    "sys/kernel/config/smbdirect/shares",
-];
+/// The file that is never cut off, for root.
+pub const ALL: &str = "sys/kernel/debug/smbdirect/shares";
 
 impl Shares {
     /// Looks.
     pub fn read(root: &Root) -> Self {
-        FILES
-            .iter()
-            .find_map(|file| root.read(file).ok())
-            .map_or(Self::NotOffered, |text| Self::Listed(parse(&text)))
+        root.read(ALL)
+            .or_else(|_| root.read(&format!("{CONFIGFS}/shares")))
+            .map_or(Self::NotOffered, |text| parse(&text))
     }
 
     /// Whether RDMA is for some share: of those that were applied by name, or, if there are none, of all others.
@@ -65,16 +67,28 @@ impl Shares {
     pub fn list(&self) -> &[Share] {
         match self {
             Self::NotOffered => &[],
-            Self::Listed(list) => list,
+            Self::Listed { list, .. } => list,
+        }
+    }
+
+    /// How many are not.
+    pub fn left_off(&self) -> u64 {
+        match self {
+            Self::NotOffered => 0,
+            Self::Listed { left_off, .. } => *left_off,
         }
     }
 }
 
-/// What is set for a share, and in its place for all that say nothing.
-const UNSET: &str = "default";
+/// `and 12 more`, the last line if not all did fit.
+fn more(text: &str) -> Option<u64> {
+    let line = text.lines().last()?;
+    let number = line.strip_prefix("and ")?.strip_suffix(" more")?;
+    number.parse().ok()
+}
 
-/// A name, which may hold blanks, and then four words. Other lines, such as the one that counts what did not fit, are passed over.
-fn parse(text: &str) -> Vec<Share> {
+/// A name, which may hold blanks, and then four words. Other lines are passed over.
+fn parse(text: &str) -> Shares {
     let line = |line: &str| {
         let mut words = line.rsplitn(5, ' ');
         let mut number = || words.next()?.parse().ok();
@@ -98,5 +112,8 @@ fn parse(text: &str) -> Vec<Share> {
     for share in &mut shares {
         share.mode = share.set.unwrap_or(others);
     }
-    shares
+    Shares::Listed {
+        list: shares,
+        left_off: more(text).unwrap_or(0),
+    }
 }

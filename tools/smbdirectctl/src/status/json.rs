@@ -41,6 +41,7 @@ pub fn all(now: &State, before: Option<&Interval<'_>>, verdict: &Verdict) -> Val
         "interfaces": now.interfaces.iter().map(interface).collect::<Vec<_>>(),
         "connections": connections.collect::<Vec<_>>(),
         "shares": shares(&now.shares),
+        "shares_left_off": now.shares.left_off(),
     })
 }
 
@@ -118,7 +119,7 @@ fn connection(c: &Connection, before: Option<&Interval<'_>>) -> Value {
 
 /// Null: the module offers none.
 fn shares(of: &Shares) -> Value {
-    let Shares::Listed(list) = of else {
+    let Shares::Listed { list, .. } = of else {
         return Value::Null;
     };
     list.iter()

@@ -8,7 +8,7 @@ use crate::{
         connections::{Connection, Role},
         interfaces::Interface,
         module::Owner,
-        shares::Shares,
+        shares::{Shares, ALL},
         State,
     },
     table::{
@@ -257,7 +257,7 @@ fn failures(now: &State) -> String {
 }
 
 fn shares(now: &State) -> String {
-    let Shares::Listed(list) = &now.shares else {
+    let Shares::Listed { list, left_off } = &now.shares else {
         return "  module does not offer it: no policy of shares, or configfs is not mounted\n"
             .into();
     };
@@ -278,6 +278,9 @@ fn shares(now: &State) -> String {
         ]);
     }
     let mut out = table.text_or("none");
+    if *left_off != 0 {
+        let _ = writeln!(out, "  and {left_off} more: for root all are in /{ALL}");
+    }
     if now.modules.ksmbd && !now.modules.enforced {
         out.push_str("  not enforced: the loaded ksmbd was built without the hook\n");
     }
