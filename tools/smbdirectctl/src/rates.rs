@@ -51,8 +51,8 @@ impl Rates {
     }
 }
 
-/// From one look to the next. Of a connection that was not there before there is no rate.
-pub fn between(then: &Connection, now: &Connection, time: Duration) -> Rates {
+/// From one look to the next.
+fn between(then: &Connection, now: &Connection, time: Duration) -> Rates {
     let seconds = time.as_secs_f64();
     #[allow(clippy::cast_precision_loss)] // shown with three digits
     let rate = |then: u64, now: u64| {
@@ -82,7 +82,7 @@ pub struct Interval<'s> {
 }
 
 impl Interval<'_> {
-    /// The rates of a connection of the second look.
+    /// The rates of a connection of the second look; one that was not there before has none.
     pub fn of(&self, now: &Connection) -> Option<Rates> {
         let then = self.then.connections.iter().find(|c| c.id == now.id)?;
         Some(between(then, now, self.time))

@@ -160,9 +160,14 @@ fn pause_and_end() {
     app.look(State::read(&tree.root()), SECOND);
     assert_eq!(ids(&app).len(), 3);
     assert!(screen(&app, 100, 24).join("\n").contains("PAUSED"));
+    // what moved meanwhile did not move in the second after it
+    connection(&tree, 2, 900_000_000, 0, 1, 10_000);
+    app.look(State::read(&tree.root()), SECOND);
     press(&mut app, KeyCode::Char('p'));
+    connection(&tree, 2, 900_000_500, 0, 1, 10_000);
     app.look(State::read(&tree.root()), SECOND);
     assert_eq!(ids(&app).len(), 4);
+    assert_eq!(app.total.bytes(), 500.0);
     assert!(!app.ended());
     press(&mut app, KeyCode::Char('c'));
     assert!(!app.ended());

@@ -3,7 +3,7 @@
 //! What is shown, in which order, and what keys do. Knows no terminal.
 
 use crate::{
-    rates::{between, Rates},
+    rates::{Interval, Rates},
     state::{connections::Connection, State},
     verdict::{self, Verdict},
 };
@@ -115,12 +115,14 @@ impl App {
     /// Takes what there is to see now, `time` after the last look.
     pub fn look(&mut self, now: State, time: Duration) {
         if self.paused {
+            // what is shown stays; rates begin here when it goes on
+            self.state = Some(now);
             return;
         }
         let then = self.state.as_ref();
         let rates = |c: &Connection| {
-            then.and_then(|then| then.connections.iter().find(|t| t.id == c.id))
-                .map_or_else(Rates::default, |t| between(t, c, time))
+            then.and_then(|then| Interval { then, time }.of(c))
+                .unwrap_or_default()
         };
         self.rows = now
             .connections
