@@ -210,6 +210,13 @@ fn nothing_that_is_read_is_believed() {
         .write(&format!("{dir}/10/info"), "role server\n")
         .write(&format!("{dir}/10/stats"), "")
         .connection(
+            12,
+            &tree::SERVER_INFO.replace("role server", "role other"),
+            "",
+        )
+        .connection(13, &tree::SERVER_INFO.replace("rxe0", "5"), "")
+        .write("sys/class/ksmbd-control/stats", "2 \x1b[2J 445 10\n")
+        .connection(
             11,
             &tree::SERVER_INFO.replace("rxe0", "rx\x1b[2Je0"),
             "messages_sent 18446744073709551616\nx -1\n\nrdma_reads 1 2\n",
@@ -222,8 +229,11 @@ fn nothing_that_is_read_is_believed() {
         );
     let state = State::read(&tree.root());
     let ids: Vec<u64> = state.connections.iter().map(|c| c.id).collect();
-    assert_eq!(ids, [7, 8, 11]);
+    assert_eq!(ids, [7, 8, 11, 13]);
     assert!(state.connections[2].stats.is_empty());
+    // a name of digits is a name
+    assert_eq!(state.connections[3].device, "5");
+    assert_eq!(state.connections[3].info.get("device"), None);
     // without the program, sysfs says it
     assert_eq!(state.devices[0].ports[0].netdev.as_deref(), Some("eth1"));
     let text = status::render(&state, None, false);

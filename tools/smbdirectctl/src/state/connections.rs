@@ -46,7 +46,10 @@ pub struct Connection {
     pub stats: Counters,
 }
 
-/// The states of a connection that is in use.
+/// What is text in `info`, also if it looks like a number, as a device's name may.
+const TEXTS: [&str; 5] = ["role", "peer", "device", "status", "end_cause"];
+
+/// The state of a connection that is in use.
 const CONNECTED: &str = Status::Connected.name();
 
 /// What counts waiting.
@@ -58,7 +61,7 @@ pub const STALLS: [&str; 4] = [
 ];
 
 impl Connection {
-    /// From the two files.
+    /// From the two files; `None`: they are not of a connection that this program knows.
     pub fn parse(id: u64, info: &str, stats: &str) -> Option<Self> {
         let text = |name: &str| {
             let line = info.lines().find(|line| {
@@ -71,13 +74,14 @@ impl Connection {
             id,
             role: match text("role")?.as_str() {
                 "client" => Role::Client,
-                _ => Role::Server,
+                "server" => Role::Server,
+                _ => return None,
             },
             peer: text("peer")?,
             device: text("device")?,
             status: text("status")?,
             end_cause: text("end_cause")?,
-            info: Counters::parse(info),
+            info: Counters::parse(info).without(&TEXTS),
             stats: Counters::parse(stats),
         })
     }

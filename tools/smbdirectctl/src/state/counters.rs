@@ -31,6 +31,12 @@ impl Counters {
         Self(text.lines().filter_map(line).take(MOST).collect())
     }
 
+    /// The same but for some names.
+    pub fn without(mut self, names: &[&str]) -> Self {
+        self.0.retain(|(name, _)| !names.contains(&name.as_str()));
+        self
+    }
+
     /// The number of that name.
     pub fn get(&self, name: &str) -> Option<u64> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, v)| *v)

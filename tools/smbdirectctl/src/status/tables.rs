@@ -12,7 +12,7 @@ use crate::{
         State,
     },
     table::{
-        bytes, count, duration, rate,
+        bytes, count, duration, plain, rate,
         Side::{Left, Right},
         Table,
     },
@@ -54,7 +54,7 @@ fn modules(now: &State) -> String {
         (true, true) => "loaded, uses smbdirect",
         (true, false) => "loaded, does not use smbdirect",
     };
-    let server = m.server.as_ref().map(|state| format!(", {state}"));
+    let server = m.server.as_ref().map(|state| format!(", {}", plain(state)));
     format!(
         "  smbdirect  {}\n  ksmbd      {}{}\n  cifs       {}\n",
         match m.smbdirect {
