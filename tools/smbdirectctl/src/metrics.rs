@@ -188,7 +188,7 @@ fn module(all: &mut Families, state: &State) {
         &[("reason", verdict.reason)],
         u8::from(verdict.in_use),
     );
-    all.stats("", "since the module was loaded", &state.stats, &[]);
+    all.stats("", "of the module", &state.stats, &[]);
     all.ends("", &state.failures, &state.protocol_errors, &[]);
 }
 
