@@ -97,7 +97,9 @@ fn inject(fault: Fault, tree: &Tree) {
         ),
         Fault::ModuleNotLoaded => unloaded(tree),
         Fault::ModuleForeign => tree.remove("sys/kernel/smbdirect"),
-        Fault::NoDevice => tree.remove("sys/class/infiniband/rxe0"),
+        Fault::NoDevice => tree
+            .remove("sys/class/infiniband/rxe0")
+            .remove("sys/kernel/smbdirect/devices/rxe0"),
         Fault::DeviceUnusable => tree.remove("sys/kernel/smbdirect/devices/rxe0"),
         Fault::PortDown => tree.write(PORT, "1: DOWN\n"),
         Fault::NoInterface => tree

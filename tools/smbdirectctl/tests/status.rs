@@ -115,7 +115,8 @@ fn answers() {
     assert_eq!(reason(&tree), (false, "no_consumer"));
     tree.write("sys/class/infiniband/rxe0/ports/1/state", "1: DOWN\n");
     assert_eq!(reason(&tree), (false, "no_port"));
-    tree.remove("sys/class/infiniband/rxe0");
+    tree.remove("sys/class/infiniband/rxe0")
+        .remove("sys/kernel/smbdirect/devices/rxe0");
     assert_eq!(reason(&tree), (false, "no_device"));
     tree.remove("sys/kernel/smbdirect");
     assert_eq!(reason(&tree), (false, "foreign_module"));
@@ -262,6 +263,26 @@ fn interfaces_above() {
     };
     assert_eq!(of("br0.7"), "rxe0");
     assert_eq!(of("eth2"), "");
+}
+
+/// The module shows a device under the name that it had at first.
+#[test]
+fn renamed() {
+    let tree = Tree::healthy();
+    let dir = "sys/kernel/smbdirect/devices";
+    std::fs::rename(
+        tree.path().join(dir).join("rxe0"),
+        tree.path().join(dir).join("first"),
+    )
+    .unwrap();
+    let state = State::read(&tree.root());
+    let shown: Vec<_> = state.devices.iter().map(|d| (&*d.name, d.shown)).collect();
+    assert_eq!(shown, [("first", true), ("rxe0", false)]);
+    assert!(status::render(&state, None, false).contains("InfiniBand or RoCE"));
+    let metrics = smbdirectctl::metrics::render(&state);
+    assert!(metrics.contains("smbdirect_device_rdma_reads_total{device=\"first\"} 10\n"));
+    let report = smbdirectctl::check::check(&tree.root(), None);
+    assert_eq!(report.fault(), None);
 }
 
 /// An InfiniBand adapter with two ports, whose interfaces `rdma` does not tell.

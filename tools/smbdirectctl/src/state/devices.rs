@@ -35,7 +35,7 @@ impl Port {
 /// A device.
 #[derive(Clone, Debug)]
 pub struct Device {
-    /// Its name.
+    /// Its name; one that was renamed is there twice: as it is, and without ports under the name by which the module shows it.
     pub name: String,
     /// Whether it speaks iWARP rather than InfiniBand or RoCE.
     pub iwarp: bool,
@@ -59,6 +59,8 @@ impl Device {
             "iWARP"
         } else if layer("InfiniBand") {
             "InfiniBand"
+        } else if self.ports.is_empty() {
+            "InfiniBand or RoCE"
         } else {
             "RoCE"
         }
@@ -138,7 +140,7 @@ fn port(root: &Root, links: &Value, device: &str, number: u32) -> Port {
 
 /// All.
 pub fn read(root: &Root) -> Vec<Device> {
-    let names = root.names(CLASS);
+    let mut names = root.names(CLASS);
     let links = if names.is_empty() {
         None
     } else {
@@ -147,6 +149,9 @@ pub fn read(root: &Root) -> Vec<Device> {
     let links = links
         .and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or(Value::Null);
+    names.extend(root.names(&format!("{SYSFS}/devices")));
+    names.sort();
+    names.dedup();
     names
         .into_iter()
         .map(|name| {

@@ -82,14 +82,15 @@ fn devices(now: &State) -> String {
     ]);
     for device in &now.devices {
         let sum = |name| or_none(device.stats.get(name).map(bytes));
-        for port in &device.ports {
+        let none = device.ports.is_empty().then_some(None);
+        for port in device.ports.iter().map(Some).chain(none) {
             table.row([
                 device.name.clone(),
-                port.number.to_string(),
+                or_none(port.map(|p| p.number)),
                 device.kind().into(),
-                port.state.clone(),
-                port.rate.clone(),
-                or_none(port.netdev.as_ref()),
+                or_none(port.map(|p| &p.state)),
+                or_none(port.map(|p| &p.rate)),
+                or_none(port.and_then(|p| p.netdev.as_ref())),
                 or_none(device.stats.get("connections_active")),
                 sum("rdma_read_bytes"),
                 sum("rdma_write_bytes"),
