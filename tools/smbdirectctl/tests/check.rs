@@ -461,6 +461,9 @@ fn nft() {
     assert!(!drop(rule(&[dport("udp", "4791")], "accept")));
     assert!(!drop(rule(&[meta("iifname", "==", r#""eth0""#)], "drop")));
     assert!(!drop(rule(&[state(r#"["invalid"]"#)], "drop")));
+    // of a port of UDP, so not of TCP port 445
+    let other = dport("udp", "4791").replace("==", "!=");
+    assert!(!drop(rule(&[other], "drop")));
     // some peers only: not surely
     assert!(!drop(rule(&[from, dport("udp", "4791")], "drop")));
     // not understood is not in the way
@@ -492,6 +495,45 @@ fn nft() {
         .contains("the policy of chain in of table ip f"));
     // of a client only RoCE matters
     assert_eq!(client(&tree).fault(), Some(Fault::Firewall));
+    // of IPv6 alone, which ksmbd takes no RDMA connections over
+    tree.write(NFT, &chains("53").replace(r#""ip""#, r#""ip6""#));
+    assert_eq!(server(&tree).fault(), None);
+    // a map of verdicts that may let pass, and one that does not concern new connections
+    let map = |key: &str, value: &str| {
+        chains("53").replace(
+            r#"{"jump":{"target":"smb"}}"#,
+            &format!(
+                r#"{{"vmap":{{"key":{key},"data":{{"set":[[{value},{{"accept":null}}]]}}}}}}"#
+            ),
+        )
+    };
+    let port = r#"{"payload":{"protocol":"udp","field":"dport"}}"#;
+    let state = r#"{"ct":{"key":"state"}}"#;
+    for (text, fault) in [
+        (map(port, "4791"), None),
+        (map(port, r#"{"range":[4000,5000]}"#), None),
+        (map(r#"{"meta":{"key":"mark"}}"#, "1"), None),
+        (map(state, r#""new""#), None),
+        (map(state, r#""established""#), Some(Fault::Firewall)),
+        (map(port, "53"), Some(Fault::Firewall)),
+    ] {
+        tree.write(NFT, &text);
+        assert_eq!(server(&tree).fault(), fault, "{text}");
+    }
+    // chains that call the next one ten times each, fifteen deep
+    let mut rules = vec![
+        r#"{"chain":{"family":"ip","table":"f","name":"0","hook":"input","policy":"drop"}}"#.into(),
+        r#"{"chain":{"family":"ip","table":"f","name":"15"}}"#.to_owned(),
+    ];
+    for n in 0..15 {
+        let rule = format!(
+            r#"{{"rule":{{"family":"ip","table":"f","chain":"{n}","expr":[{{"jump":{{"target":"{}"}}}}]}}}}"#,
+            n + 1
+        );
+        rules.extend(vec![rule; 10]);
+    }
+    tree.write(NFT, &format!(r#"{{"nftables":[{}]}}"#, rules.join(",")));
+    assert_eq!(server(&tree).fault(), None);
     // a chain that calls itself, which the kernel refuses
     let circle = chains("53").replace(
         r#"[{"jump":{"target":"smb"}}]"#,

@@ -39,11 +39,17 @@ fn look(m: &Machine<'_>, wanted: [Option<(&'static str, u64)>; 2]) -> Outcome {
     if wanted.is_empty() {
         return Outcome::good("nothing that it could drop here");
     }
+    // ksmbd takes RDMA connections over IPv4 only
+    let ipv6 = m.address.is_some_and(|address| address.is_ipv6());
     let names: Vec<&str> = device::usable(m).map(|i| i.name.as_str()).collect();
     let nft = m.root.output(&["nft", "-j", "list", "ruleset"]);
     let old = match &nft {
         Ok(_) => Err(String::new()),
-        Err(_) => m.root.output(&["iptables-save"]),
+        Err(_) => m.root.output(if ipv6 {
+            &["ip6tables-save"]
+        } else {
+            &["iptables-save"]
+        }),
     };
     for (protocol, port) in &wanted {
         let (protocol, port) = (*protocol, *port);
@@ -52,6 +58,7 @@ fn look(m: &Machine<'_>, wanted: [Option<(&'static str, u64)>; 2]) -> Outcome {
                 protocol,
                 port,
                 interface,
+                ipv6,
             };
             let rules = match (&nft, &old) {
                 (Ok(text), _) => match Rules::nft(text, packet) {

@@ -2,14 +2,16 @@
 
 //! Rules of a firewall, as far as they concern a new connection to a port: those of nftables as JSON, those of iptables as text.
 //!
-//! What a rule asks for and this does not know may hold or not, so such a rule is passed over: a rule that surely drops is found, one that drops some
-//! peers only is not.
+//! What a rule asks for and this does not know may hold or not: such a rule may let pass, and is passed over if it drops. So a rule that surely drops is
+//! found, one that drops some peers only is not.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// How deep chains call each other, at most.
 const DEEP: usize = 16;
+/// How many chains are walked for one packet: chains that call each other in every way would take for ever.
+const WALKS: usize = 10_000;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +22,8 @@ pub struct Packet<'p> {
     pub port: u64,
     /// The interface that it comes in by.
     pub interface: &'p str,
+    /// Whether it is of IPv6.
+    pub ipv6: bool,
 }
 
 /// What a rule does.
@@ -64,11 +68,12 @@ enum End {
 impl Rules {
     /// The rule or policy that surely drops it.
     pub fn drops(&self) -> Option<String> {
+        let mut left = WALKS;
         self.0
             .iter()
             .filter(|(_, chain)| chain.input)
             .find_map(
-                |((table, name), chain)| match self.walk(table, name, DEEP) {
+                |((table, name), chain)| match self.walk(table, name, DEEP, &mut left) {
                     End::Dropped(rule) => Some(rule),
                     End::Through if chain.drops => {
                         Some(format!("the policy of chain {name} of table {table}"))
@@ -78,14 +83,16 @@ impl Rules {
             )
     }
 
-    fn walk(&self, table: &str, name: &str, deep: usize) -> End {
-        let (Some(deep), Some(chain)) = (
+    fn walk(&self, table: &str, name: &str, deep: usize, left: &mut usize) -> End {
+        let (Some(deep), Some(now), Some(chain)) = (
             deep.checked_sub(1),
+            left.checked_sub(1),
             self.0.get(&(table.to_owned(), name.to_owned())),
         ) else {
             // as if it accepted: nothing is claimed
             return End::Accepted;
         };
+        *left = now;
         for rule in &chain.rules {
             match (&rule.verdict, rule.holds) {
                 (Verdict::Continue, _) | (_, Some(false)) => {}
@@ -94,13 +101,13 @@ impl Rules {
                     return End::Dropped(format!("chain {name} of table {table}: {}", rule.text))
                 }
                 (Verdict::Return, Some(true)) => return End::Through,
-                (Verdict::Call(to), holds) => match (self.walk(table, to, deep), holds) {
+                (Verdict::Call(to), holds) => match (self.walk(table, to, deep, left), holds) {
                     (End::Through, _) => {}
                     (End::Accepted, _) => return End::Accepted,
                     (End::Dropped(rule), Some(true)) => return End::Dropped(rule),
                     (End::Dropped(_), None | Some(false)) => {}
                 },
-                (Verdict::Goto(to), Some(true)) => return self.walk(table, to, deep),
+                (Verdict::Goto(to), Some(true)) => return self.walk(table, to, deep, left),
                 (Verdict::Drop | Verdict::Return | Verdict::Goto(_), None) => {}
             }
         }
@@ -111,18 +118,21 @@ impl Rules {
     pub fn nft(text: &str, packet: Packet<'_>) -> Option<Self> {
         let all: Value = serde_json::from_str(text).ok()?;
         let mut rules = Self::default();
-        let word =
-            |v: &Value, name: &str| v.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
         let table = |v: &Value| format!("{} {}", word(v, "family"), word(v, "table"));
         for object in all.get("nftables")?.as_array()? {
             if let Some(chain) = object.get("chain") {
-                let ip = matches!(word(chain, "family").as_str(), "ip" | "ip6" | "inet");
-                let key = (table(chain), word(chain, "name"));
+                let ip = match word(chain, "family") {
+                    "inet" => true,
+                    "ip" => !packet.ipv6,
+                    "ip6" => packet.ipv6,
+                    _ => false,
+                };
+                let key = (table(chain), word(chain, "name").to_owned());
                 let entry = rules.0.entry(key).or_default();
                 entry.input = ip && word(chain, "hook") == "input";
                 entry.drops = word(chain, "policy") == "drop";
             } else if let Some(rule) = object.get("rule") {
-                let key = (table(rule), word(rule, "chain"));
+                let key = (table(rule), word(rule, "chain").to_owned());
                 let rule = nft_rule(rule.get("expr").unwrap_or(&Value::Null), packet);
                 rules.0.entry(key).or_default().rules.push(rule);
             }
@@ -130,7 +140,7 @@ impl Rules {
         Some(rules)
     }
 
-    /// From `iptables-save`.
+    /// From `iptables-save`, of IPv6 `ip6tables-save`.
     pub fn iptables(text: &str, packet: Packet<'_>) -> Self {
         let mut rules = Self::default();
         let mut table = String::new();
@@ -171,10 +181,7 @@ fn nft_rule(expr: &Value, packet: Packet<'_>) -> Rule {
         let Some((name, value)) = statement.as_object().and_then(|o| o.iter().next()) else {
             continue;
         };
-        let target = || {
-            let name = value.get("target").and_then(Value::as_str);
-            name.unwrap_or("").to_owned()
-        };
+        let target = || word(value, "target").to_owned();
         match name.as_str() {
             "match" => rule.holds = both(rule.holds, nft_match(value, packet)),
             "accept" => rule.verdict = Verdict::Accept,
@@ -182,6 +189,11 @@ fn nft_rule(expr: &Value, packet: Packet<'_>) -> Rule {
             "jump" => rule.verdict = Verdict::Call(target()),
             "goto" => rule.verdict = Verdict::Goto(target()),
             "return" => rule.verdict = Verdict::Return,
+            "vmap" => {
+                rule.holds = both(rule.holds, vmap(value, packet));
+                // what it does is not looked at: it may let pass
+                rule.verdict = Verdict::Accept;
+            }
             "counter" | "log" | "comment" => {}
             // limits, sets, maps, extensions of iptables
             _ => rule.holds = both(rule.holds, None),
@@ -190,28 +202,60 @@ fn nft_rule(expr: &Value, packet: Packet<'_>) -> Rule {
     rule
 }
 
+/// A map of verdicts: `Some(false)` if it surely has none for the packet.
+fn vmap(of: &Value, packet: Packet<'_>) -> Option<bool> {
+    let key = of.get("key")?;
+    if of_others(key, packet) {
+        return Some(false);
+    }
+    let entries = of.get("data")?.get("set")?.as_array()?;
+    let none = entries.iter().all(|entry| {
+        let right = entry.get(0).unwrap_or(&Value::Null);
+        nft_equal(key, right, packet) == Some(false)
+    });
+    none.then_some(false)
+}
+
 fn nft_match(of: &Value, packet: Packet<'_>) -> Option<bool> {
-    let (left, right) = (of.get("left")?, of.get("right")?);
-    let word = |v: &Value, name: &str| v.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
-    let equal = if let Some(payload) = left.get("payload") {
-        match (
-            word(payload, "protocol").as_str(),
-            word(payload, "field").as_str(),
-        ) {
-            (protocol @ ("tcp" | "udp"), "dport") => {
-                if protocol != packet.protocol {
-                    return Some(false);
-                }
-                contains(right, &|v| is_port(v, packet.port))
-            }
-            (protocol @ ("tcp" | "udp"), _) if protocol != packet.protocol => return Some(false),
+    let left = of.get("left")?;
+    if of_others(left, packet) {
+        return Some(false);
+    }
+    let equal = nft_equal(left, of.get("right")?, packet);
+    match of.get("op").and_then(Value::as_str)? {
+        "==" | "in" => equal,
+        "!=" => equal.map(|e| !e),
+        _ => None,
+    }
+}
+
+fn word<'v>(of: &'v Value, name: &str) -> &'v str {
+    of.get(name).and_then(Value::as_str).unwrap_or("")
+}
+
+/// Whether an expression is of a header that the packet does not have: then neither `==` nor `!=` holds.
+fn of_others(left: &Value, packet: Packet<'_>) -> bool {
+    let payload = left.get("payload").unwrap_or(&Value::Null);
+    match word(payload, "protocol") {
+        protocol @ ("tcp" | "udp") => protocol != packet.protocol,
+        "ip" => packet.ipv6,
+        "ip6" => !packet.ipv6,
+        _ => false,
+    }
+}
+
+/// Whether an expression has a value, or one of several.
+fn nft_equal(left: &Value, right: &Value, packet: Packet<'_>) -> Option<bool> {
+    if let Some(payload) = left.get("payload") {
+        match (word(payload, "protocol"), word(payload, "field")) {
+            ("tcp" | "udp", "dport") => contains(right, &|v| is_port(v, packet.port)),
             ("ip", "protocol") | ("ip6", "nexthdr") => {
                 contains(right, &|v| Some(v.as_str()? == packet.protocol))
             }
             _ => None,
         }
     } else if let Some(meta) = left.get("meta") {
-        match word(meta, "key").as_str() {
+        match word(meta, "key") {
             "l4proto" => contains(right, &|v| Some(v.as_str()? == packet.protocol)),
             "iifname" | "iif" => contains(right, &|v| {
                 let name = v.as_str()?;
@@ -226,11 +270,6 @@ fn nft_match(of: &Value, packet: Packet<'_>) -> Option<bool> {
         contains(right, &|v| Some(v.as_str()? == "new"))
     } else {
         None
-    };
-    match word(of, "op").as_str() {
-        "==" | "in" => equal,
-        "!=" => equal.map(|e| !e),
-        _ => None,
     }
 }
 
