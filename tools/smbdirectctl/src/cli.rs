@@ -10,13 +10,13 @@ use std::path::PathBuf;
 pub const OK: u8 = 0;
 /// Exit status of `config diff`: there are differences.
 pub const DIFFERENT: u8 = 1;
-/// Exit status of `status`: RDMA is not in use.
+/// Exit status of `status`: RDMA is not in use, or it cannot be told.
 pub const NOT_IN_USE: u8 = 1;
 /// Exit status: wrong arguments.
 pub const USAGE: u8 = 2;
 /// Exit status: the file is refused.
 pub const REFUSED: u8 = 3;
-/// Exit status: a file cannot be read.
+/// Exit status: a file cannot be read or written, or the terminal cannot be used.
 pub const UNREADABLE: u8 = 4;
 /// Exit status: the kernel module is not there, or is not this one.
 pub const NO_MODULE: u8 = 5;
@@ -25,8 +25,8 @@ pub const KERNEL_REFUSED: u8 = 6;
 /// Exit status: the file asks for a policy of shares that the loaded ksmbd does not enforce.
 pub const NOT_ENFORCED: u8 = 7;
 
-const EXIT_STATUS: &str = "Exit status: 0 all is well; 1 there are differences (config diff), RDMA is not in use (status); 2 wrong arguments; 3 the file is refused; \
-4 a file cannot be read; 5 the kernel module is not there; 6 the kernel refused; 7 the loaded ksmbd does not enforce the policy of shares; from 10 on a fault that check has named.";
+const EXIT_STATUS: &str = "Exit status: 0 all is well; 1 there are differences (config diff), RDMA is not in use, or it cannot be told (status); 2 wrong arguments; 3 the file is refused; \
+4 a file cannot be read or written; 5 the kernel module is not there, or is another one; 6 the kernel refused; 7 the loaded ksmbd does not enforce the policy of shares; from 10 on a fault that check has named.";
 
 /// What to do.
 #[derive(Debug)]

@@ -16,11 +16,11 @@ const EXITS: [(u8, &str); 8] = [
     ),
     (
         cli::DIFFERENT,
-        "Of config diff: there are differences. Of status: RDMA is not in use.",
+        "Of config diff: there are differences. Of status: RDMA is not in use, or it cannot be told.",
     ),
     (cli::USAGE, "Wrong arguments."),
     (cli::REFUSED, "The configuration file is refused."),
-    (cli::UNREADABLE, "A file cannot be read or written, or the terminal cannot be used."),
+    (cli::UNREADABLE, "A file, or what is in force in the kernel, cannot be read, a file or the output cannot be written, or the terminal cannot be used."),
     (cli::NO_MODULE, "The kernel module is not there, or is another one."),
     (
         cli::KERNEL_REFUSED,

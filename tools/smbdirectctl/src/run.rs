@@ -24,6 +24,12 @@ const MAX_FILE: u64 = 4 << 20;
 /// Ends a command early: what is said, and the exit status.
 struct Stop(String, u8);
 
+impl From<(String, u8)> for Stop {
+    fn from((why, status): (String, u8)) -> Self {
+        Self(why, status)
+    }
+}
+
 impl From<Problem> for Stop {
     fn from(problem: Problem) -> Self {
         match problem {
@@ -50,20 +56,32 @@ fn load(path: &Path) -> Result<Vec<u8>, Stop> {
     Ok(bytes)
 }
 
-/// Writes to a stream whose reader may have gone, which is no fault.
-fn print(mut to: impl Write, text: &str) {
-    let _ = to.write_all(text.as_bytes());
+/// Says something on standard error.
+fn say(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Writes to standard output. That its reader has gone is no fault; that a disk is full is one, and its exit status comes with it.
+pub(crate) fn print(text: &str) -> Result<(), (String, u8)> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err((format!("standard output: {e}"), cli::UNREADABLE))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn report(path: &Path, diagnostics: &Diagnostics) {
     for diagnostic in diagnostics.iter() {
-        print(io::stderr(), &format!("{}:{diagnostic}\n", path.display()));
+        say(&format!("{}:{diagnostic}\n", path.display()));
     }
     if diagnostics.more() != 0 {
-        print(
-            io::stderr(),
-            &format!("{}: {} more messages\n", path.display(), diagnostics.more()),
-        );
+        say(&format!(
+            "{}: {} more messages\n",
+            path.display(),
+            diagnostics.more()
+        ));
     }
 }
 
@@ -89,8 +107,8 @@ fn check(path: &Path, json: bool) -> Result<u8, Stop> {
             .iter()
             .map(|d| json!({"line": d.line, "severity": d.severity.name(), "message": d.message}))
             .collect();
-        let all = json!({"file": path.display().to_string(), "refused": diagnostics.refused(), "messages": list});
-        print(io::stdout(), &format!("{all:#}\n"));
+        let all = json!({"file": path.display().to_string(), "refused": diagnostics.refused(), "messages": list, "more": diagnostics.more()});
+        print(&format!("{all:#}\n"))?;
     } else {
         report(path, &diagnostics);
     }
@@ -106,7 +124,7 @@ fn apply(root: &Root, path: &Path, unenforced: bool) -> Result<u8, Stop> {
     let enforced = module::enforced(root);
     if enforced.is_none() {
         let why = "note: ksmbd is not loaded; the file is in force when it is\n";
-        print(io::stderr(), why);
+        say(why);
     }
     if config.needs_enforcement() && enforced == Some(false) {
         let why = "the loaded ksmbd does not enforce the policy of shares: it was built without the hook (Documentation/steering.md, 6)";
@@ -116,7 +134,7 @@ fn apply(root: &Root, path: &Path, unenforced: bool) -> Result<u8, Stop> {
                 cli::NOT_ENFORCED,
             ));
         }
-        print(io::stderr(), &format!("warning: {why}\n"));
+        say(&format!("warning: {why}\n"));
     }
     kernel::apply(root, &config)?;
     Ok(cli::OK)
@@ -125,7 +143,7 @@ fn apply(root: &Root, path: &Path, unenforced: bool) -> Result<u8, Stop> {
 fn act(root: &Root, action: &Action) -> Result<u8, Stop> {
     match action {
         Action::Check { file, json } => check(file, *json),
-        Action::View(view) => view.run().map_err(|(why, status)| Stop(why, status)),
+        Action::View(view) => Ok(view.run()?),
         Action::Show { file, all, json } => {
             let config = match file {
                 Some(file) => good(file)?,
@@ -136,7 +154,7 @@ fn act(root: &Root, action: &Action) -> Result<u8, Stop> {
             } else {
                 text::sections(&config, *all)
             };
-            print(io::stdout(), &out);
+            print(&out)?;
             Ok(cli::OK)
         }
         Action::Diff { file, other } => {
@@ -146,7 +164,7 @@ fn act(root: &Root, action: &Action) -> Result<u8, Stop> {
                 None => kernel::read(root)?,
             };
             let difference = text::difference(&old, &new);
-            print(io::stdout(), &difference);
+            print(&difference)?;
             Ok(if difference.is_empty() {
                 cli::OK
             } else {
@@ -162,7 +180,7 @@ pub fn run(root: &Root, action: &Action) -> u8 {
     match act(root, action) {
         Ok(status) => status,
         Err(Stop(why, status)) => {
-            print(io::stderr(), &format!("smbdirectctl: {why}\n"));
+            say(&format!("smbdirectctl: {why}\n"));
             status
         }
     }

@@ -5,7 +5,7 @@
 pub mod json;
 pub mod tables;
 
-use crate::{rates::Interval, root::Root, state::State, verdict};
+use crate::{rates::Interval, root::Root, run::print, state::State, verdict};
 use std::{
     io::{self, IsTerminal, Write},
     thread,
@@ -26,12 +26,12 @@ pub fn render(now: &State, before: Option<&Interval<'_>>, as_json: bool) -> Stri
 }
 
 /// Prints it; with `watch` again and again, until the reader is gone. Whether RDMA is in use.
-pub fn run(root: &Root, as_json: bool, watch: Option<Duration>) -> bool {
+pub fn run(root: &Root, as_json: bool, watch: Option<Duration>) -> Result<bool, (String, u8)> {
     let mut at = Instant::now();
     let mut state = State::read(root);
     let Some(every) = watch else {
-        let _ = io::stdout().write_all(render(&state, None, as_json).as_bytes());
-        return verdict::of(&state, None).in_use;
+        print(&render(&state, None, as_json))?;
+        return Ok(verdict::of(&state, None).in_use);
     };
     let clear = !as_json && io::stdout().is_terminal();
     let mut text = render(&state, None, as_json);
@@ -42,7 +42,7 @@ pub fn run(root: &Root, as_json: bool, watch: Option<Duration>) -> bool {
         let written = write!(out, "{front}{text}{back}").and_then(|()| out.flush());
         drop(out);
         if written.is_err() {
-            return verdict::of(&state, None).in_use;
+            return Ok(verdict::of(&state, None).in_use);
         }
         thread::sleep(every);
         let (then, moment) = (state, at);

@@ -7,15 +7,12 @@ use crate::{
     cli::{self, flag, json},
     metrics,
     root::Root,
+    run::print,
     state::State,
     status, top,
 };
 use clap::{value_parser, Arg, ArgMatches, Command};
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 /// One of these commands.
 #[derive(Debug)]
@@ -145,7 +142,7 @@ impl View {
     /// Does it; the exit status, or why it cannot be done and the exit status for that.
     pub fn run(&self) -> Result<u8, (String, u8)> {
         match &self.what {
-            What::Status { json, watch } => Ok(if status::run(&self.root, *json, *watch) {
+            What::Status { json, watch } => Ok(if status::run(&self.root, *json, *watch)? {
                 cli::OK
             } else {
                 cli::NOT_IN_USE
@@ -161,7 +158,7 @@ impl View {
                 } else {
                     report.text(*hints)
                 };
-                let _ = io::stdout().write_all(text.as_bytes());
+                print(&text)?;
                 Ok(report.fault().map_or(cli::OK, |fault| fault.about().exit))
             }
             What::Top { every } => top::run(&self.root, *every)
@@ -170,9 +167,7 @@ impl View {
             What::Metrics { output } => {
                 let text = metrics::render(&State::read(&self.root));
                 match output {
-                    None => {
-                        let _ = io::stdout().write_all(text.as_bytes());
-                    }
+                    None => print(&text)?,
                     Some(path) => metrics::write(path, &text).map_err(|e| {
                         (
                             format!("cannot write {}: {e}", path.display()),

@@ -187,6 +187,27 @@ fn files_that_cannot_be_read() {
     assert_eq!(output.status.code(), Some(4));
 }
 
+/// A disk that is full is not taken for success.
+#[test]
+fn output_that_cannot_be_written() {
+    let nothing = env!("CARGO_TARGET_TMPDIR");
+    for command in ["metrics", "status", "check"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_smbdirectctl"))
+            .args([command, "--root", nothing])
+            .stdout(
+                fs::OpenOptions::new()
+                    .write(true)
+                    .open("/dev/full")
+                    .unwrap(),
+            )
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(4), "{command}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("standard output"), "{said}");
+    }
+}
+
 #[test]
 fn messages_as_json() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad/number-too-small.conf");
@@ -194,6 +215,7 @@ fn messages_as_json() {
     assert_eq!(output.status.code(), Some(3));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["refused"], true);
+    assert_eq!(json["more"], 0);
     assert_eq!(json["messages"][0]["line"], 4);
     assert_eq!(json["messages"][0]["severity"], "error");
     assert!(json["messages"][0]["message"]
