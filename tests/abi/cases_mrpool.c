@@ -15,6 +15,23 @@ static int reg_fn(struct at_party *p)
 	return 0;
 }
 
+/* @n registrations of @r at once, each with three of @args: socket, region, and what came of it. */
+static bool spawn_regs(struct at *t, struct at_pair *p, struct at_region *r, struct at_party **w,
+		       void **args, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++, args += 3) {
+		args[0] = p->cli;
+		args[1] = r;
+		w[i] = at_spawn(t, "register", reg_fn, args);
+		if (!w[i])
+			return false;
+	}
+	at_sleep_ms(500);
+	return true;
+}
+
 /* More at once than the negotiated depth gives: wait or grow, never fail. */
 static void mr_more_than_pool(struct at *t)
 {
@@ -32,14 +49,8 @@ static void mr_more_than_pool(struct at *t)
 		if (!m[i])
 			return;
 	}
-	for (i = 0; i < 16; i++) {
-		a[3 * i] = p.cli;
-		a[3 * i + 1] = r;
-		w[i] = at_spawn(t, "register", reg_fn, &a[3 * i]);
-		if (!w[i])
-			return;
-	}
-	at_sleep_ms(500);
+	if (!spawn_regs(t, &p, r, w, a, 16))
+		return;
 	for (i = 0; i < 16; i++)
 		AT_CHECK(t, !at_done(w[i]) || a[3 * i + 2], "register_mr_io failed when busy");
 	for (i = 0; i < 16; i++)
@@ -68,14 +79,8 @@ static void mr_waiters_on_shutdown(struct at *t)
 
 	if (!r || !a || !at_pair_open(t, &p, NULL))
 		return;
-	for (i = 0; i < 40; i++) {
-		a[3 * i] = p.cli;
-		a[3 * i + 1] = r;
-		w[i] = at_spawn(t, "register", reg_fn, &a[3 * i]);
-		if (!w[i])
-			return;
-	}
-	at_sleep_ms(500);
+	if (!spawn_regs(t, &p, r, w, a, 40))
+		return;
 	smbdirect_socket_shutdown(p.cli->sc);
 	for (i = 0; i < 40; i++)
 		if (!at_join(w[i], 5))
