@@ -104,7 +104,9 @@ int fault_before(struct kprobe *p, struct pt_regs *regs)
 
 	if (!READ_ONCE(counting) || fault_exempt(point, regs))
 		return 0;
-	depth = stack_trace_save(stack, ARRAY_SIZE(stack), 1);
+	/* At a function's entry an unwinder that follows frame pointers misses the caller. */
+	stack[0] = regs_get_kernel_stack_nth(regs, 0);
+	depth = 1 + stack_trace_save(stack + 1, ARRAY_SIZE(stack) - 1, 1);
 	if (!from_us(stack, depth))
 		return 0;
 	point->seen++;
