@@ -12,6 +12,7 @@ pub mod bindings;
 pub mod ctx;
 pub mod gate;
 pub mod list;
+pub mod lock;
 pub mod log;
 pub mod name;
 pub mod shares;

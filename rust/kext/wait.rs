@@ -53,7 +53,7 @@ unsafe impl Sync for WaitQueue {}
 #[macro_export]
 macro_rules! new_wait_queue {
     ($name:literal) => {
-        $crate::wait::WaitQueue::new(kernel::c_str!($name), kernel::static_lock_class!())
+        $crate::wait::WaitQueue::new($crate::lock_name!($name), kernel::static_lock_class!())
     };
 }
 

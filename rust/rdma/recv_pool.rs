@@ -11,14 +11,14 @@ use crate::{
 };
 use core::{cell::UnsafeCell, mem::ManuallyDrop, num::NonZeroUsize};
 use kernel::{
-    container_of, new_mutex,
+    container_of,
     prelude::*,
     sync::{
         atomic::{Atomic, Full, Relaxed, Release},
         Mutex, SetOnce,
     },
 };
-use smbdirect_kext::{bindings, ctx::ProcessCtx, trace};
+use smbdirect_kext::{bindings, ctx::ProcessCtx, new_mutex, trace};
 
 /// Pages of a chunk: 32 KiB.
 const CHUNK_ORDER: u32 = 3;

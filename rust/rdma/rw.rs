@@ -19,14 +19,13 @@ pub use batch::Batch;
 use crate::{chunk::Direction, endpoint::Owner, memory::Charge, verbs::Verbs};
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
-    new_spinlock_irq,
     prelude::*,
     sync::{Arc, SpinLockIrq},
 };
 use smbdirect_kext::{
     bindings,
     ctx::ProcessCtx,
-    new_wait_queue,
+    new_spinlock_irq, new_wait_queue,
     wait::{Mode, Outcome, WaitQueue},
 };
 

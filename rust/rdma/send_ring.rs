@@ -17,11 +17,11 @@ use crate::{
 };
 use core::{cell::UnsafeCell, mem::ManuallyDrop, num::NonZeroU16};
 use kernel::{
-    container_of, new_mutex, new_spinlock_irq,
+    container_of,
     prelude::*,
     sync::{Mutex, SetOnce, SpinLockIrq},
 };
-use smbdirect_kext::{bindings, ctx::ProcessCtx};
+use smbdirect_kext::{bindings, ctx::ProcessCtx, new_mutex, new_spinlock_irq};
 
 /// Slots added at once, beyond the first chunk.
 const CHUNK_ORDER: u32 = 3;

@@ -22,7 +22,6 @@ use core::cell::UnsafeCell;
 use kernel::{
     error::{from_err_ptr, to_result},
     ffi::c_void,
-    new_spinlock_irq,
     prelude::*,
     sync::{
         atomic::{Atomic, AtomicFlag},
@@ -31,7 +30,7 @@ use kernel::{
 };
 use ledger::Ledger;
 use nudge::Nudge;
-use smbdirect_kext::{bindings, ctx::ProcessCtx, trace};
+use smbdirect_kext::{bindings, ctx::ProcessCtx, new_spinlock_irq, trace};
 
 /// How large to make the queues.
 #[derive(Clone, Copy)]

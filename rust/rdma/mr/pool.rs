@@ -12,7 +12,6 @@ use crate::{
 use core::ptr::NonNull;
 use kernel::{
     error::from_err_ptr,
-    new_mutex, new_spinlock_irq,
     prelude::*,
     sync::{
         atomic::{Relaxed, Release},
@@ -22,7 +21,7 @@ use kernel::{
 use smbdirect_kext::{
     bindings,
     ctx::{NofsScope, ProcessCtx},
-    new_wait_queue,
+    new_mutex, new_spinlock_irq, new_wait_queue,
     wait::{Mode, Outcome, WaitQueue},
 };
 
