@@ -61,6 +61,12 @@ impl Drop for NoioScope {
     }
 }
 
+/// Whether the current task is a kernel thread that `kthread_stop` may still be called for: not a worker of a queue, and not asked to stop yet.
+pub fn awaits_stop(_ctx: &ProcessCtx) -> bool {
+    // SAFETY: Looks at the current task only.
+    unsafe { crate::bindings::smbd_awaits_stop() }
+}
+
 /// Maps an errno-style C result to `Result`.
 #[inline]
 pub fn check(ret: kernel::ffi::c_int) -> Result {

@@ -7,6 +7,7 @@
 #include <linux/inetdevice.h>
 #include <linux/in6.h>
 #include <linux/jiffies.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/netdevice.h>
 #include <linux/printk.h>
@@ -172,6 +173,12 @@ unsigned int smbd_noio_save(void)
 void smbd_noio_restore(unsigned int flags)
 {
 	memalloc_noio_restore(flags);
+}
+
+/* A thread that kthread_stop() may be called for: workers are nobody's to stop. */
+bool smbd_awaits_stop(void)
+{
+	return (current->flags & (PF_KTHREAD | PF_WQ_WORKER)) == PF_KTHREAD && !kthread_should_stop();
 }
 
 bool smbd_log_ratelimit(unsigned int source)

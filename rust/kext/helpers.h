@@ -49,6 +49,7 @@ unsigned int smbd_nofs_save(void);
 void smbd_nofs_restore(unsigned int flags);
 unsigned int smbd_noio_save(void);
 void smbd_noio_restore(unsigned int flags);
+bool smbd_awaits_stop(void);
 
 /* Sources that log lines are limited by, each on its own. */
 #define SMBD_LOG_SOURCES 16

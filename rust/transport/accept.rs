@@ -29,8 +29,9 @@ use smbdirect_core::{
     settings::Number,
 };
 use smbdirect_kext::{
-    ctx::ProcessCtx,
+    ctx::{awaits_stop, ProcessCtx},
     log::{class, Level},
+    time::jiffies,
     trace,
     wait::{Mode, Outcome},
 };
@@ -41,6 +42,9 @@ use smbdirect_rdma::{
     verbs::QueueSizes,
     Endpoint,
 };
+
+/// How long a thread that waited at a listener which was shut down stays for whoever stops it.
+const STOP_MS: u64 = 1000;
 
 /// Send slots of a connection, at most.
 pub(super) const SEND_SLOTS: u16 = 64;
@@ -247,6 +251,12 @@ impl Socket {
         let start = smbdirect_kext::time::now_ms();
         loop {
             if self.status.status() != Status::Listening || self.status.first_error().is_some() {
+                // A thread that returns for this, as ksmbd's does, may be freed before its owner, who has just shut the listener down, comes to stop it.
+                listener
+                    .waiters()
+                    .wait(ctx, Mode::Uninterruptible, Some(jiffies(STOP_MS)), || {
+                        (!awaits_stop(ctx)).then_some(())
+                    });
                 return Err(EINVAL);
             }
             if let Some((child, more)) = listener.take_ready() {
@@ -265,9 +275,7 @@ impl Socket {
             if timeout == 0 {
                 return Err(EAGAIN);
             }
-            let waited =
-                smbdirect_kext::time::jiffies(smbdirect_kext::time::now_ms().saturating_sub(start))
-                    - 1;
+            let waited = jiffies(smbdirect_kext::time::now_ms().saturating_sub(start)) - 1;
             let left = if timeout >= isize::MAX as Jiffies {
                 None
             } else {
