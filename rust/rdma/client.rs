@@ -30,7 +30,7 @@ pub trait Watcher: Sync {
     /// A device appeared. If this fails, the device is not used.
     fn added(&self, device: Device<'_>) -> Result;
 
-    /// It goes away. Connections over it may still exist for a moment.
+    /// It goes away. New connections may still arrive for a moment; rdma_cm ends those.
     fn removed(&self, id: DeviceId);
 }
 
@@ -38,7 +38,7 @@ static WATCHER: SetOnce<&'static dyn Watcher> = SetOnce::new();
 
 /// Our `ib_client`. While it exists, `DEVICES` lists the devices that can carry SMB Direct.
 ///
-/// Removal of a device edits the list and nothing else: connections are ended by rdma_cm, which is told after us.
+/// On removal of a device the watcher ends the connections over it. What arrives after that is ended by rdma_cm, which is told after us.
 ///
 /// # Invariants
 ///

@@ -4,15 +4,21 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    cause::Cause,
     stats::{Events, Stats},
     Socket,
 };
 use kernel::{
     prelude::*,
     str::CString,
-    sync::{Arc, SetOnce},
+    sync::{atomic::Acquire, Arc, SetOnce},
 };
-use smbdirect_kext::list::take_first;
+use smbdirect_kext::{
+    ctx::ProcessCtx,
+    list::take_first,
+    log::{class, Level},
+    wait::Mode,
+};
 use smbdirect_rdma::{
     client::Watcher,
     device::{node_type, Device, DeviceId},
@@ -72,10 +78,40 @@ impl Watcher for Devices {
     }
 
     fn removed(&self, id: DeviceId) {
+        end_all(id);
         let gone = take_first(&mut crate::DEVICES.lock(), |device| device.id == id);
         if let (Some(device), Some(observer)) = (gone, OBSERVER.as_ref()) {
             observer.device_removed(&device);
         }
+    }
+}
+
+/// Ends all connections over a device and waits until they are torn down. Sleeps.
+///
+/// rdma_cm would do it a moment later, but gives the device back before the GID that each of its ids holds (`cma_release_dev`): a thread that is held up
+/// between the two puts the GID when the device is gone.
+fn end_all(id: DeviceId) {
+    let ctx = ProcessCtx::enter();
+    let find = |wanted: fn(&Socket) -> bool| {
+        let sockets = crate::SOCKETS.lock();
+        let mut over = sockets
+            .iter()
+            .filter(|s| s.device.as_ref().is_some_and(|d| d.id == id) && wanted(s));
+        over.next().cloned()
+    };
+    // All begin to end before the first is waited for.
+    while let Some(socket) = find(|s| s.status.first_error().is_none()) {
+        socket.log(
+            Level::Err,
+            class::RDMA_EVENT,
+            format_args!("the device is removed"),
+        );
+        Socket::fail_for(socket.as_arc_borrow(), ENETDOWN, Cause::Device);
+    }
+    while let Some(socket) = find(|_| true) {
+        socket.events.wait(&ctx, Mode::Uninterruptible, None, || {
+            socket.torn_down.load(Acquire).then_some(())
+        });
     }
 }
 
