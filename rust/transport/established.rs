@@ -5,7 +5,7 @@
 
 use super::{
     cause::Cause,
-    send::{asks, trace_send},
+    send::{allowed_ms, asks, trace_send, MIN_EARNED},
     socket::{Role, Socket},
     state::Established,
     stats::{own, Breach},
@@ -159,6 +159,9 @@ impl Socket {
                 Some(payload) => {
                     if let Some(len) = payload.start {
                         est.began = (now.0, len);
+                    } else if (1..MIN_EARNED).contains(&u64::from(payload.len)) {
+                        // So that it is progress that counts, and not the speed of the machine.
+                        est.began.0 = now.0.min(est.began.0 + allowed_ms(MIN_EARNED));
                     }
                     if payload.end {
                         est.began = (0, 0);

@@ -30,7 +30,7 @@ use smbdirect_rdma::{
 use wait::{Need, Pace};
 
 /// A fragment earns the time of at least this many bytes.
-const MIN_EARNED: u64 = 1024;
+pub(super) const MIN_EARNED: u64 = 1024;
 
 /// Whether a message asks the peer for an answer.
 pub(super) fn asks(header: &[u8]) -> bool {
