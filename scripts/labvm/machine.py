@@ -68,8 +68,9 @@ class Machine:
             # int3 that another CPU has just removed is still in QEMU's
             # translation. It costs no speed when two guests run at a time.
             accel = ["-accel", "tcg,thread=single", "-smp", str(self.smp)]
+        # (no_timer_check: on a busy host the kernel finds that timer interrupts do not come in time, and panics)
         cmdline = (
-            f"console=ttyS0 loglevel=5 panic=-1 lab.name={self.name} mitigations=off"
+            f"console=ttyS0 loglevel=5 panic=-1 lab.name={self.name} mitigations=off no_timer_check"
             " printk.devkmsg=on log_buf_len=8M net.ifnames=0 watchdog_thresh=60"
             " rcupdate.rcu_cpu_stall_timeout=120 random.trust_cpu=on" + self.lab.append + " " + self.append)
         cmd = ["qemu-system-x86_64", *accel, "-cpu", "max", "-m", str(self.memory),

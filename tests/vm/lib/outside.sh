@@ -28,6 +28,16 @@ either_side() {
 	fi
 }
 
+# With rxe a datagram that cannot be sent, since the interface is down, ends QP 1 for
+# good, and with it the making of connections, whoever uses the device. The remedy is
+# a new device.
+qp1_mend() {
+	rdma resource show qp | grep -q 'type GSI state ERR' || return 0
+	say "  $ROLE: QP 1 of ${DEV}0 is in the error state: the link is made again"
+	timeout 60 rdma link delete "${DEV}0" || die 'the link cannot be deleted'
+	link_up "$DEV"
+}
+
 # ---- the server's half: outside_server, and what the client calls there
 outside_server() {
 	module_load smbdirect

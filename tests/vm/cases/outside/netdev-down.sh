@@ -14,6 +14,7 @@ netdev_lost() {
 	ip link set "$NETDEV" down
 	moment 100 4000
 	ip link set "$NETDEV" up
+	qp1_mend
 }
 
 server() { outside_server; }

@@ -13,27 +13,41 @@
 
 . "$lib/outside.sh"
 
+# What arrives goes through an ifb device. At the sender's own queue a lost packet is
+# a failure that rxe hears of, and it ends the queue pair: also QP 1, over which all
+# connections are made, and which then stays in the error state.
+IFB=ifb-netem
+netem_prepare() {
+	rm -f /tmp/dropped
+	modprobe -a sch_netem ifb act_mirred cls_matchall sch_ingress || skip 'the kernel has no netem or no ifb'
+	ip link add $IFB mtu 9000 type ifb
+	ip link set $IFB up
+	tc qdisc add dev "$NETDEV" ingress
+}
+
 # netem LOSS REORDER
 netem_on() {
-	tc qdisc replace dev "$NETDEV" root netem delay 2ms loss "$1%" reorder "$2%" 50% limit 10000
+	tc qdisc replace dev $IFB root netem delay 2ms loss "$1%" reorder "$2%" 50% limit 10000
+	tc filter add dev "$NETDEV" ingress matchall action mirred egress redirect dev $IFB
 }
 netem_off() {
 	local dropped
-	dropped=$(tc -s qdisc show dev "$NETDEV" | sed -n 's/.*(dropped \([0-9]*\),.*/\1/p' | head -n 1)
-	tc qdisc del dev "$NETDEV" root
+	tc filter del dev "$NETDEV" ingress
+	dropped=$(tc -s qdisc show dev $IFB | sed -n 's/.*(dropped \([0-9]*\),.*/\1/p' | head -n 1)
 	say "  $ROLE: $dropped packets dropped"
 	echo $((dropped + $(cat /tmp/dropped 2>/dev/null || echo 0))) >/tmp/dropped
+	# what is still held back
+	sleep 0.2
+	tc qdisc del dev $IFB root
 }
 netem_worked() { at_least "$ROLE: packets lost over all" "$(cat /tmp/dropped)" "$1"; }
 
 server() {
-	rm -f /tmp/dropped
-	modprobe sch_netem || skip 'the kernel has no netem'
+	netem_prepare
 	outside_server
 }
 client() {
-	rm -f /tmp/dropped
-	modprobe sch_netem || skip 'the kernel has no netem'
+	netem_prepare
 	outside_begin
 	writers_begin
 	rounds fault
