@@ -19,6 +19,7 @@
 IFB=ifb-netem
 netem_prepare() {
 	rm -f /tmp/dropped
+	net_up
 	modprobe -a sch_netem ifb act_mirred cls_matchall sch_ingress || skip 'the kernel has no netem or no ifb'
 	ip link add $IFB mtu 9000 type ifb
 	ip link set $IFB up
