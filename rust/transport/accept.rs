@@ -120,7 +120,9 @@ impl Socket {
             });
             explain(text);
         };
+        // One arrival is judged by one configuration, whatever is put into force meanwhile.
         let policy = policy::current();
+        let set = |number| policy.as_ref().and_then(|p| p.settings.numbers.get(number));
         if !policy.as_ref().is_none_or(|p| p.takes(&request, device)) {
             return refuse(
                 Refusal::Interface,
@@ -131,7 +133,7 @@ impl Socket {
         if listener.is_full(source) {
             return refuse(Refusal::HalfOpen, CROWDED);
         }
-        if let Some((why, text)) = limits::exceeded(source) {
+        if let Some((why, text)) = limits::exceeded(source, set) {
             return refuse(why, text);
         }
         let mut params = this.params.get();
@@ -166,8 +168,7 @@ impl Socket {
             return refuse(Refusal::Memory, "out of memory");
         };
         child.params.set(&params);
-        let fragmented = policy.and_then(|p| p.settings.numbers.get(Number::MaxFragmentedSize));
-        if let Some(size) = fragmented {
+        if let Some(size) = set(Number::MaxFragmentedSize) {
             child.fragmented_size.populate(size);
         }
         child.use_device(device);
@@ -186,7 +187,7 @@ impl Socket {
         let _ = child
             .endpoint
             .open(Endpoint::new(request.adopt(child.clone())));
-        if let Err(error) = listener.enter(&child) {
+        if let Err(error) = listener.enter(&child, set(Number::MaxHalfOpen)) {
             if error == EBUSY {
                 explain(CROWDED);
                 Self::fail_for(child.as_arc_borrow(), error, Cause::Crowded);

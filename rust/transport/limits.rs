@@ -7,17 +7,14 @@
 
 use super::{
     cause::Refusal,
-    policy,
     socket::{Role, Socket},
 };
 use smbdirect_core::settings::Number;
 use smbdirect_rdma::addr::Host;
 
 /// The limits that are set, or else those that were given when the module was loaded; 0 = none.
-fn limits() -> (usize, usize) {
+fn limits(set: impl Fn(Number) -> Option<u32>) -> (usize, usize) {
     use crate::module_parameters as given;
-    let policy = policy::current();
-    let set = |number| policy.as_ref().and_then(|p| p.settings.numbers.get(number));
     let all = set(Number::MaxConnections).unwrap_or_else(|| given::max_connections.value());
     let each = set(Number::MaxConnectionsPerAddress)
         .unwrap_or_else(|| given::max_connections_per_address.value());
@@ -29,9 +26,12 @@ fn reached(count: usize, limit: usize) -> bool {
 }
 
 /// Why one more connection from `source` may not come, if it may not. Listening sockets that ask at the same time are not told of each other's newcomer, so
-/// there may be as many more as there are of these. A connection counts until everything it had is freed. Sleeps.
-pub(super) fn exceeded(source: Option<Host>) -> Option<(Refusal, &'static str)> {
-    let (max, max_from_host) = limits();
+/// there may be as many more as there are of these. A connection counts until everything it had is freed. `set` is what an administrator has set. Sleeps.
+pub(super) fn exceeded(
+    source: Option<Host>,
+    set: impl Fn(Number) -> Option<u32>,
+) -> Option<(Refusal, &'static str)> {
+    let (max, max_from_host) = limits(set);
     let (mut all, mut from_host) = (0, 0);
     let server = |socket: &&Socket| socket.role() == Role::Server;
     for socket in crate::SOCKETS.lock().iter().map(|s| &**s).filter(server) {

@@ -5,7 +5,6 @@
 
 use super::{
     cause::Cause,
-    policy,
     socket::{Role, Socket},
 };
 use kernel::{
@@ -159,18 +158,19 @@ impl Listener {
         self.children.lock().full_for(source)
     }
 
-    /// Enters a child. `-EBUSY` if there is no room for it, `-ESHUTDOWN` if the listener has ended.
+    /// Enters a child. `-EBUSY` if there is no room for it, `-ESHUTDOWN` if the listener has ended. `limit`: most half-open ones, if an administrator has set it.
     ///
     /// When the half-open ones are too many, one of them goes: of the newcomer's own host if that has reached its limit, else of the host that has the
     /// most; the oldest whose handshake the CM should have seen completed and has not (a forged source address cannot complete it), else the oldest. A child
     /// that has negotiated stays.
-    pub(super) fn enter(&self, child: &Arc<Socket>) -> Result {
+    pub(super) fn enter(&self, child: &Arc<Socket>, limit: Option<u32>) -> Result {
+        let limit = limit.unwrap_or(MAX_HALF_OPEN) as usize;
         let victim = {
             let mut children = self.children.lock();
             if children.closed {
                 return Err(ESHUTDOWN);
             }
-            let admission = Self::admit(&children, child);
+            let admission = Self::admit(&children, child, limit);
             if matches!(admission, Admission::Refuse) {
                 return Err(EBUSY);
             }
@@ -194,9 +194,8 @@ impl Listener {
         Ok(())
     }
 
-    fn admit(children: &Children, newcomer: &Socket) -> Admission {
+    fn admit(children: &Children, newcomer: &Socket, limit: usize) -> Admission {
         let list = &children.list;
-        let limit = policy::number(Number::MaxHalfOpen).unwrap_or(MAX_HALF_OPEN) as usize;
         let host = newcomer.peer_host();
         if children.full_for(host) {
             return Admission::Refuse;
