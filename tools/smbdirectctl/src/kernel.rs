@@ -98,10 +98,12 @@ pub fn read(root: &Root) -> Result<Config, Problem> {
     }
     if let Some(text) = word(root, "capabilities")? {
         for word in text.split(' ') {
-            let (name, rdma) = word
-                .split_once('=')
-                .ok_or_else(|| strange("capabilities", word))?;
-            config.capabilities.push((name.into(), rdma == "rdma"));
+            let rdma = match word.split_once('=') {
+                Some((name, "rdma")) => (name, true),
+                Some((name, "none")) => (name, false),
+                _ => return Err(strange("capabilities", word)),
+            };
+            config.capabilities.push((rdma.0.into(), rdma.1));
         }
     }
     config.shares = shares(root)?;

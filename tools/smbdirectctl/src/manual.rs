@@ -75,7 +75,7 @@ pub fn tool() -> String {
     page.section("Prometheus");
     page.text("metrics prints the text format 0.0.4. node_exporter takes it from a file below the directory of its textfile collector; a timer of systemd or cron runs, on Debian:");
     page.code(&["smbdirectctl metrics --output /var/lib/prometheus/node-exporter/smbdirect.prom"]);
-    page.text("The file is replaced as a whole, so it is never read half written. Values of connections have the labels connection, device, peer and role; a connection's number is not used twice.");
+    page.text("The file is replaced as a whole, so it is never read half written, and everybody may read it (mode 0644). Values of connections have the labels connection, device, peer and role; a connection's number is not used twice.");
     page.section("Examples");
     for (text, lines) in [
         (

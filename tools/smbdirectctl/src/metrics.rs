@@ -10,13 +10,15 @@ mod help;
 pub use help::{COUNTERS, INFO};
 
 use crate::{
-    state::{counters::Counters, State},
+    state::{counters::Counters, shares::Shares, State},
     verdict,
 };
 use std::{
     collections::BTreeMap,
-    fmt::Write,
-    fs, io,
+    fmt::Write as _,
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -234,6 +236,15 @@ fn connections(all: &mut Families, state: &State) {
 }
 
 fn shares(all: &mut Families, state: &State) {
+    if let Shares::Listed { left_off, .. } = &state.shares {
+        all.add(
+            Kind::Gauge,
+            "shares_left_off",
+            "Shares whose refusals are not shown, because the kernel's list is cut off; root sees all, with debugfs mounted.",
+            &[],
+            left_off,
+        );
+    }
     for share in state.shares.list() {
         for (why, value) in [
             ("over_rdma", share.over_rdma),
@@ -261,7 +272,21 @@ fn seconds(msec: u64) -> String {
     format!("{}.{:03}", whole.unwrap_or(0), rest.unwrap_or(0))
 }
 
-/// Puts the text where a reader finds the old one or the new one, never half of one: node_exporter reads at any time.
+/// Everybody may read metrics, node_exporter under its own user as well; only the owner may write them. Whatever the umask is.
+const FILE_MODE: u32 = 0o644;
+
+/// Makes the file, which must not be there: nobody's link or file is written through.
+fn make(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.set_permissions(fs::Permissions::from_mode(FILE_MODE))
+}
+
+/// Puts the text where a reader finds the old one or the new one, never half of one: node_exporter reads at any time. Mode 0644.
 pub fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut name = path
         .file_name()
@@ -270,7 +295,9 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
     // not *.prom: the collector passes over it
     name.push(format!(".{}", std::process::id()));
     let new: PathBuf = path.with_file_name(name);
-    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
+    // one of a process that was killed and had this number
+    let _ = fs::remove_file(&new);
+    let written = make(&new, text).and_then(|()| fs::rename(&new, path));
     if written.is_err() {
         let _ = fs::remove_file(&new);
     }

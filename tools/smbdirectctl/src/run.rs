@@ -107,7 +107,7 @@ fn check(path: &Path, json: bool) -> Result<u8, Stop> {
             .iter()
             .map(|d| json!({"line": d.line, "severity": d.severity.name(), "message": d.message}))
             .collect();
-        let all = json!({"file": path.display().to_string(), "refused": diagnostics.refused(), "messages": list, "more": diagnostics.more()});
+        let all = json!({"format": text::FORMAT, "file": path.display().to_string(), "refused": diagnostics.refused(), "messages": list, "more": diagnostics.more()});
         print(&format!("{all:#}\n"))?;
     } else {
         report(path, &diagnostics);

@@ -102,6 +102,9 @@ pub fn sections(config: &Config, all: bool) -> String {
     out
 }
 
+/// Version of what `config check --json` and `config show --json` print. Names do not change or go; new ones may come.
+pub const FORMAT: u32 = 1;
+
 /// For programs. What is not set is null.
 pub fn to_json(config: &Config) -> Value {
     let mut numbers = Map::new();
@@ -128,6 +131,7 @@ pub fn to_json(config: &Config) -> Value {
         .map(|(name, rdma)| (name.clone(), json!(rdma)))
         .collect();
     json!({
+        "format": FORMAT,
         "smb_direct": config.mode.map(Mode::name),
         "interfaces": config.interfaces,
         "capabilities": capabilities,
@@ -136,7 +140,12 @@ pub fn to_json(config: &Config) -> Value {
     })
 }
 
-/// All that is set, by name.
+/// Of a side that has nothing of that name.
+const NOT_SET: &str = "(not set)";
+/// Of a share that says nothing: it is known by name, which decides what is advertised, and has a count of its own.
+const AS_GLOBAL: &str = "(as [global] says)";
+
+/// All that is set, and all shares, by name.
 fn flat(config: &Config) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     if let Some(mode) = config.mode {
@@ -157,19 +166,16 @@ fn flat(config: &Config) -> BTreeMap<String, String> {
         }
     }
     for share in &config.shares {
-        if let Some(mode) = share.mode {
-            out.insert(
-                format!("[{}] {MODE}", crate::smbconf::fold(&share.name)),
-                mode.name().into(),
-            );
-        }
+        out.insert(
+            format!("[{}] {MODE}", crate::smbconf::fold(&share.name)),
+            share.mode.map_or(AS_GLOBAL, Mode::name).into(),
+        );
     }
     out
 }
 
 /// What changes on the way from `old` to `new`, a line each.
 pub fn difference(old: &Config, new: &Config) -> String {
-    const NOT_SET: &str = "(not set)";
     let (old, new) = (flat(old), flat(new));
     let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     names

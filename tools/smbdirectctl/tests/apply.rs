@@ -166,6 +166,18 @@ fn what_is_in_force_is_read_back() {
     assert_eq!(config.shares.len(), 1);
     assert_eq!(config.shares[0].name, "a b c");
     // What no table has is said, not guessed.
+    for word in ["rxe0=maybe", "rxe0"] {
+        sys.write(
+            "kernel/config/smbdirect/capabilities",
+            &format!("eth1=none {word}\n"),
+        );
+        assert!(
+            matches!(kernel::read(&sys.root()), Err(Problem::Unreadable(why)) if why.contains(&format!("'{word}'")))
+        );
+    }
+    sys.write("kernel/config/smbdirect/capabilities", "eth1=none\n");
+    let config = kernel::read(&sys.root()).unwrap();
+    assert_eq!(config.capabilities, [("eth1".into(), false)]);
     sys.write("kernel/config/smbdirect/max_connections", "many\n");
     assert!(
         matches!(kernel::read(&sys.root()), Err(Problem::Unreadable(why)) if why.contains("'many'"))

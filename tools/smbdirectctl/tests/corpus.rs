@@ -116,6 +116,8 @@ fn good_files_are_taken() {
 fn shown_files_say_the_same() {
     for file in files("good") {
         let first = config(&["show", "--json"], &file).stdout;
+        let json: serde_json::Value = serde_json::from_slice(&first).unwrap();
+        assert_eq!(json["format"], 1);
         let copy = std::env::temp_dir().join(format!(
             "smbdirectctl-{}-{}",
             std::process::id(),
@@ -162,6 +164,12 @@ fn differences() {
             Some(1),
             "[data] smb direct: (not set) -> off\nsmb direct: off -> (not set)\nsmb direct max half open: (not set) -> 10\n".to_owned()
         )
+    );
+    // a share that says nothing is known by name all the same
+    let (_, text) = run("everything.conf", "nothing.conf");
+    assert!(
+        text.contains("[inherits] smb direct: (not set) -> (as [global] says)\n"),
+        "{text}"
     );
     let (status, text) = run("bounds.conf", "everything.conf");
     assert_eq!(status, Some(1));
@@ -214,6 +222,7 @@ fn messages_as_json() {
     let output = config(&["check", "--json"], &file);
     assert_eq!(output.status.code(), Some(3));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["format"], 1);
     assert_eq!(json["refused"], true);
     assert_eq!(json["more"], 0);
     assert_eq!(json["messages"][0]["line"], 4);

@@ -19,7 +19,9 @@ use smbdirectctl::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    os::unix::fs::PermissionsExt,
     path::Path,
+    process::Command,
 };
 use tree::Tree;
 
@@ -260,6 +262,42 @@ fn file() {
     tree.dir("taken/x");
     assert!(metrics::write(&tree.path().join("taken"), "").is_err());
     assert_eq!(tree.root().names(""), ["smbdirect.prom", "taken"]);
+}
+
+/// node_exporter may read it and nobody else may write it, whatever the umask; a link in the way is not followed.
+#[test]
+fn mode_of_the_file() {
+    let tree = Tree::empty();
+    tree.write("victim", "untouched\n");
+    for umask in ["000", "022", "077"] {
+        let script = format!(
+            "umask {umask}; cd '{}'; ln -s victim out.prom.$$; exec '{}' metrics --root . --output out.prom",
+            tree.path().display(),
+            env!("CARGO_BIN_EXE_smbdirectctl")
+        );
+        let status = Command::new("sh").args(["-c", &script]).status().unwrap();
+        assert!(status.success(), "umask {umask}");
+        let about = fs::symlink_metadata(tree.path().join("out.prom")).unwrap();
+        assert!(about.is_file());
+        assert_eq!(about.permissions().mode() & 0o7777, 0o644, "umask {umask}");
+        assert_eq!(tree.root().names(""), ["out.prom", "victim"]);
+    }
+    let victim = fs::read_to_string(tree.path().join("victim")).unwrap();
+    assert_eq!(victim, "untouched\n");
+}
+
+#[test]
+fn shares_that_are_left_off() {
+    let tree = Tree::healthy();
+    for (end, left_off) in [("", 0.0), ("and 12 more\n", 12.0)] {
+        tree.write(
+            "sys/kernel/config/smbdirect/shares",
+            &format!("* default 0 0 0\n{end}"),
+        );
+        let all = all(&tree);
+        let family = &all["smbdirect_shares_left_off"];
+        assert_eq!(family.samples[&Labels::new()], left_off);
+    }
 }
 
 /// Every counter of the documentation has its help, and no other.
