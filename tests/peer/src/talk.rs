@@ -46,47 +46,57 @@ type Channel = Session<Box<dyn Pipe>>;
 
 struct Talk {
     options: Options,
+    log: Transcript,
+    who: Credentials,
     channels: Vec<Channel>,
     place: Option<Place>,
 }
 
 impl Talk {
     fn open(options: Options) -> Try<Self> {
-        let mut talk = Talk {
-            options,
-            channels: Vec::new(),
-            place: None,
-        };
-        let log = Transcript::new();
-        let who = match (&talk.options.user, &talk.options.password) {
+        let who = match (&options.user, &options.password) {
             (Some(name), Some(password)) => Credentials::User {
                 name: name.clone(),
                 password: password.clone(),
             },
             _ => Credentials::Guest,
         };
+        let mut talk = Talk {
+            options,
+            log: Transcript::new(),
+            who,
+            channels: Vec::new(),
+            place: None,
+        };
         for transport in talk.options.channel.clone() {
-            let mut channel = Session::new(talk.connect(&log, transport)?);
-            channel.announce_channels = !talk.options.no_multichannel;
-            if let Some(first) = talk.channels.first() {
-                channel.same_client(first);
-                channel.negotiate(Dialects::All)?;
-                channel.bind(&who, first)?;
-            } else {
-                channel.negotiate(Dialects::All)?;
-                channel.setup(&who)?;
-            }
-            talk.channels.push(channel);
+            talk.add(transport)?;
         }
         Ok(talk)
     }
 
-    fn connect(&self, log: &Transcript, transport: Transport) -> Try<Box<dyn Pipe>> {
+    /// One more channel; the first one sets the session up, which the others are bound to. It is in the tree of the first.
+    fn add(&mut self, transport: Transport) -> Try<()> {
+        let mut channel = Session::new(self.connect(transport)?);
+        channel.announce_channels = !self.options.no_multichannel;
+        if let Some(first) = self.channels.first() {
+            channel.same_client(first);
+            channel.negotiate(Dialects::All)?;
+            channel.bind(&self.who, first)?;
+            channel.tree_id = first.tree_id;
+        } else {
+            channel.negotiate(Dialects::All)?;
+            channel.setup(&self.who)?;
+        }
+        self.channels.push(channel);
+        Ok(())
+    }
+
+    fn connect(&self, transport: Transport) -> Try<Box<dyn Pipe>> {
         let to = SocketAddr::new(self.options.server, 0);
         Ok(match transport {
-            Transport::Tcp => Box::new(Tcp::connect(log, to)?),
+            Transport::Tcp => Box::new(Tcp::connect(&self.log, to)?),
             Transport::Rdma => {
-                let mut link = Link::connect(log, to, Port::ByDevice, Offer::usual())?;
+                let mut link = Link::connect(&self.log, to, Port::ByDevice, Offer::usual())?;
                 link.negotiate()?;
                 Box::new(link)
             }
@@ -98,13 +108,24 @@ impl Talk {
         let Some((number, what)) = line.trim().split_once(' ') else {
             fail!("'{line}' is not CHANNEL REQUEST");
         };
+        if let Some(transport) = what.strip_prefix("bind ") {
+            match <Transport as ValueEnum>::from_str(transport, false) {
+                Ok(transport) => self.add(transport)?,
+                Err(why) => fail!("{transport}: {why}"),
+            }
+            return Ok("bound".into());
+        }
         let index = number.parse::<usize>().unwrap_or(0).wrapping_sub(1);
         let Some(channel) = self.channels.get_mut(index) else {
             fail!("there is no channel '{number}'");
         };
         match (what, &self.place) {
-            ("enter", None) => {
-                self.place = Some(channel.enter(&self.options.share, &self.options.file)?);
+            ("enter" | "visit", None) => {
+                let (share, file) = (&self.options.share, &self.options.file);
+                self.place = Some(match what {
+                    "enter" => channel.enter(share, file)?,
+                    _ => channel.visit(share, file)?,
+                });
                 let tree = channel.tree_id;
                 for other in &mut self.channels {
                     other.tree_id = tree;

@@ -9,7 +9,8 @@ ksmbd_log=/run/lab/ksmbd.log
 export SHARE_DIR SMB_USER SMB_PASSWORD
 
 # ksmbd_configure ["global line"...] : write the configuration; each argument is
-# one more line of [global]. Note that ksmbd ignores unknown names silently.
+# one more line of [global]. Note that ksmbd ignores unknown names silently. MULTICHANNEL=no
+# switches multichannel off.
 ksmbd_configure() {
 	mkdir -p /run/lab "$SHARE_DIR"
 	chmod 777 "$SHARE_DIR"
@@ -21,7 +22,7 @@ ksmbd_configure() {
 			workgroup = LAB
 			map to guest = bad user
 			guest account = root
-			server multi channel support = yes
+			server multi channel support = ${MULTICHANNEL:-yes}
 			max connections = 0
 		CONF
 		printf '%s\n' "$@"

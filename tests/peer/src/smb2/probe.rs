@@ -36,10 +36,16 @@ fn word(got: u32, served: u32) -> String {
 impl<P: Pipe> Session<P> {
     /// Connect to the share, open its root and a file with a byte in it.
     pub fn enter(&mut self, share: &str, name: &str) -> Try<Place> {
+        let place = self.visit(share, name)?;
+        self.write_inline(File(place.file), 0, b"x")?;
+        Ok(place)
+    }
+
+    /// The same without data: nothing is written into the file.
+    pub fn visit(&mut self, share: &str, name: &str) -> Try<Place> {
         self.tree_connect(share)?;
         let File(file) = self.create(name)?;
         let File(root) = self.open_root()?;
-        self.write_inline(File(file), 0, b"x")?;
         Ok(Place {
             share: share.into(),
             name: name.into(),
