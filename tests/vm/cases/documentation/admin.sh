@@ -2,7 +2,7 @@
 # desc: the administrator's tutorial: each of its commands, in turn, prints what it says
 # vms: 2
 # param: DEV = rxe
-# deadline: 600
+# deadline: 900
 # files: Documentation/admin.md build/ksmbd/policy/ksmbd.ko build/tool/smbdirectctl
 #
 # What it calls the server and the client are the two guests. What it says that is there
