@@ -10,6 +10,8 @@ mod abi;
 mod configfs;
 #[path = "admin/debugfs.rs"]
 mod debugfs;
+#[path = "admin/probes.rs"]
+mod probes;
 #[path = "admin/sysfs.rs"]
 mod sysfs;
 #[path = "transport/transport.rs"]

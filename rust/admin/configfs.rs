@@ -2,21 +2,25 @@
 
 //! What an administrator can set: `/sys/kernel/config/smbdirect`. `Documentation/steering.md`, 5, has the format.
 //!
-//! The files of the directory itself are what is in force. A directory made in it is a draft, which has the same files and its shares. configfs counts the
+//! The files of the directory itself are what is in force. A directory made in it is a draft, which has the same files and its shares; but `probes` holds probes. configfs counts the
 //! module once for each directory that was made, so the module stays while there are any.
 #![forbid(unsafe_code)]
 
-use crate::transport::{
-    policy::{self, OTHERS},
-    settings::{mode_name, parse_mode, Item, Record, Settings, UNSET},
+mod directories;
+
+use crate::{
+    probes::{File, Probe},
+    transport::{
+        policy::{self, OTHERS},
+        settings::{mode_name, parse_mode, Item, Record, Settings, UNSET},
+    },
 };
 use core::fmt::{self, Write};
 use kernel::{
-    configfs::{AttributeOperations, Group, GroupOperations, ItemType, Subsystem},
-    configfs_attrs, new_mutex,
+    configfs::{AttributeOperations, Group, ItemType, Subsystem},
+    configfs_attrs,
     page::PAGE_SIZE,
     prelude::*,
-    str::CString,
     sync::{
         atomic::{Atomic, Relaxed},
         Arc, Mutex,
@@ -29,12 +33,16 @@ use smbdirect_kext::{ctx::ProcessCtx, name::Name, sysfs::Text};
 const MAX_DRAFTS: u32 = 8;
 /// The one directory that a draft can have.
 const SHARES: &[u8] = b"shares";
+/// The directory of probes, beside the drafts.
+const PROBES: &[u8] = b"probes";
 
 /// What the directories are made of.
 #[derive(Clone, Copy)]
-struct Types {
-    draft: &'static ItemType<Group<Draft>, Draft>,
-    shares: &'static ItemType<Group<Shares>, Shares>,
+pub(crate) struct Types {
+    draft: &'static ItemType<Group<Branch>, Branch>,
+    probes: &'static ItemType<Group<Branch>, Branch>,
+    shares: &'static ItemType<Group<Leaf>, Leaf>,
+    probe: &'static ItemType<Group<Leaf>, Leaf>,
     share: &'static ItemType<Group<Entry>, Entry>,
 }
 
@@ -47,6 +55,18 @@ struct Content {
     /// Held while a draft is committed, before the mutex of changes.
     #[pin]
     settings: Mutex<Settings>,
+}
+
+/// What is made in `smbdirect/`. Its type of directory, with files and what is made in it, is chosen with it.
+pub(crate) enum Branch {
+    Draft(Draft),
+    Probes(Types),
+}
+
+/// What is made in one of those.
+pub(crate) enum Leaf {
+    Shares(Shares),
+    Probe(Arc<Probe>),
 }
 
 /// `smbdirect/DRAFT/`.
@@ -172,25 +192,32 @@ impl Holder for Root {
     }
 }
 
-impl Holder for Draft {
+/// Of a draft: no other directory has the files.
+impl Holder for Branch {
     fn look<R>(&self, f: impl FnOnce(&Settings) -> R) -> R {
-        f(&self.content.settings.lock())
+        match self {
+            Self::Draft(draft) => f(&draft.content.settings.lock()),
+            Self::Probes(_) => f(&Settings::new()),
+        }
     }
 
     fn edit(&self, f: impl FnOnce(&mut Settings) -> Result) -> Result {
-        f(&mut self.content.settings.lock())
+        match self {
+            Self::Draft(draft) => f(&mut draft.content.settings.lock()),
+            Self::Probes(_) => Err(EINVAL),
+        }
     }
 }
 
 /// What was written, without the end of the line.
-fn written(bytes: &[u8]) -> Result<&str> {
+pub(crate) fn written(bytes: &[u8]) -> Result<&str> {
     core::str::from_utf8(bytes)
         .map(|text| text.trim_matches([' ', '\t', '\n']))
         .map_err(|_| EINVAL)
 }
 
 /// Refuses everything but `1`.
-fn one(bytes: &[u8]) -> Result {
+pub(crate) fn one(bytes: &[u8]) -> Result {
     match written(bytes)? {
         "1" => Ok(()),
         _ => Err(EINVAL),
@@ -198,7 +225,7 @@ fn one(bytes: &[u8]) -> Result {
 }
 
 /// Fills a file.
-fn fill(
+pub(crate) fn fill(
     page: &mut [u8; PAGE_SIZE],
     write: impl FnOnce(&mut Text<'_>) -> fmt::Result,
 ) -> Result<usize> {
@@ -241,7 +268,7 @@ macro_rules! settings_files {
     )*};
 }
 settings_files!(Root: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-settings_files!(Draft: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+settings_files!(Branch: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
 
 /// A share and what was refused on it: name, mode, counts by reason.
 fn share_line(out: &mut dyn Write, name: &str, mode: Option<Mode>, record: &Record) -> fmt::Result {
@@ -327,16 +354,44 @@ impl AttributeOperations<16> for Root {
 
 /// `commit`.
 #[vtable]
-impl AttributeOperations<15> for Draft {
-    type Data = Draft;
+impl AttributeOperations<15> for Branch {
+    type Data = Branch;
 
-    fn show(_data: &Draft, _page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
+    fn show(_data: &Branch, _page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
         Ok(0)
     }
 
-    fn store(data: &Draft, bytes: &[u8]) -> Result {
+    fn store(data: &Branch, bytes: &[u8]) -> Result {
         one(bytes)?;
-        policy::replace(&ProcessCtx::enter(), &data.content.settings.lock())
+        data.edit(|settings| policy::replace(&ProcessCtx::enter(), settings))
+    }
+}
+
+macro_rules! probe_files {
+    ($($number:literal $file:ident,)*) => {$(
+        #[vtable]
+        impl AttributeOperations<$number> for Leaf {
+            type Data = Leaf;
+
+            fn show(data: &Leaf, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
+                data.probe()?.show(File::$file, page)
+            }
+
+            fn store(data: &Leaf, bytes: &[u8]) -> Result {
+                data.probe()?.store(File::$file, bytes)
+            }
+        }
+    )*};
+}
+probe_files!(0 Address, 1 Port, 2 Timeout, 3 Run,);
+
+/// `result`.
+#[vtable]
+impl AttributeOperations<4> for Leaf {
+    type Data = Leaf;
+
+    fn show(data: &Leaf, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
+        data.probe()?.show(File::Result, page)
     }
 }
 
@@ -363,12 +418,23 @@ impl Root {
     /// The directory of the module; it vanishes with the value, which nothing may be made after: from then on drafts can be.
     pub(crate) fn register() -> impl PinInit<Subsystem<Self>, Error> {
         let types = Types {
-            draft: files!(Group<Draft>, Draft, Shares, commit: 15),
+            draft: files!(Group<Branch>, Branch, Leaf, commit: 15),
+            probes: configfs_attrs! {
+                container: Group<Branch>,
+                data: Branch,
+                child: Leaf,
+                attributes: [],
+            },
             shares: configfs_attrs! {
-                container: Group<Shares>,
-                data: Shares,
+                container: Group<Leaf>,
+                data: Leaf,
                 child: Entry,
                 attributes: [],
+            },
+            probe: configfs_attrs! {
+                container: Group<Leaf>,
+                data: Leaf,
+                attributes: [address: 0, port: 1, timeout: 2, run: 3, result: 4],
             },
             share: configfs_attrs! {
                 container: Group<Entry>,
@@ -376,76 +442,7 @@ impl Root {
                 attributes: [smb_direct: 0],
             },
         };
-        let root = files!(Subsystem<Root>, Root, Draft, shares: 15, reset: 16);
+        let root = files!(Subsystem<Root>, Root, Branch, shares: 15, reset: 16);
         Subsystem::new(c"smbdirect", root, Ok(Self(types)))
-    }
-}
-
-#[vtable]
-impl GroupOperations for Root {
-    type Child = Draft;
-
-    fn make_group(&self, name: &CStr) -> Result<impl PinInit<Group<Draft>, Error>> {
-        let place = Place::take()?;
-        let content = Arc::pin_init(
-            pin_init!(Content {
-                settings <- new_mutex!(Settings::new(), "smbdirect::Content::settings"),
-            }),
-            GFP_KERNEL,
-        )?;
-        let draft = Draft {
-            content,
-            types: self.0,
-            _place: place,
-        };
-        Ok(Group::new(
-            CString::try_from(name)?,
-            self.0.draft,
-            Ok(draft),
-        ))
-    }
-}
-
-#[vtable]
-impl GroupOperations for Draft {
-    type Child = Shares;
-
-    fn make_group(&self, name: &CStr) -> Result<impl PinInit<Group<Shares>, Error>> {
-        if name.to_bytes() != SHARES {
-            return Err(EPERM);
-        }
-        let shares = Shares {
-            content: self.content.clone(),
-            types: self.types,
-        };
-        Ok(Group::new(
-            CString::try_from(name)?,
-            self.types.shares,
-            Ok(shares),
-        ))
-    }
-}
-
-#[vtable]
-impl GroupOperations for Shares {
-    type Child = Entry;
-
-    fn make_group(&self, name: &CStr) -> Result<impl PinInit<Group<Entry>, Error>> {
-        let ctx = ProcessCtx::enter();
-        let entry = Entry {
-            key: self.content.settings.lock().add_share(&ctx, name)?,
-            content: self.content.clone(),
-        };
-        Ok(Group::new(
-            CString::try_from(name)?,
-            self.types.share,
-            Ok(entry),
-        ))
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        self.content.settings.lock().remove_share(&self.key);
     }
 }

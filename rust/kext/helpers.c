@@ -4,12 +4,14 @@
  */
 #include <linux/ctype.h>
 #include <linux/if_arp.h>
+#include <linux/inet.h>
 #include <linux/inetdevice.h>
 #include <linux/in6.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/netdevice.h>
+#include <linux/nsproxy.h>
 #include <linux/printk.h>
 #include <linux/random.h>
 #include <linux/ratelimit.h>
@@ -18,6 +20,7 @@
 #include <linux/unicode.h>
 #include <linux/vmalloc.h>
 #include <net/addrconf.h>
+#include <net/net_namespace.h>
 #include "helpers.h"
 
 int smbd_post_send(struct ib_qp *qp, struct ib_send_wr *wr, const struct ib_send_wr **bad_wr)
@@ -341,6 +344,28 @@ int smbd_sockaddr_len(const struct sockaddr *addr)
 	default:
 		return 0;
 	}
+}
+
+/* The IPv4 or IPv6 address that @text names, without a port; @addr has room for either. */
+int smbd_addr_parse(struct net *net, const char *text, struct sockaddr_in6 *addr)
+{
+	struct sockaddr_storage storage = {};
+	int ret = inet_pton_with_scope(net, AF_UNSPEC, text, NULL, &storage);
+
+	if (!ret)
+		memcpy(addr, &storage, sizeof(*addr));
+	return ret;
+}
+
+/* The network namespace of the current task, with a reference. In a system call. */
+struct net *smbd_current_net(void)
+{
+	return get_net(current->nsproxy->net_ns);
+}
+
+void smbd_net_put(struct net *net)
+{
+	put_net(net);
 }
 
 /* A read-only file of everybody. All such attributes are of one class for lockdep. */

@@ -66,6 +66,9 @@ void smbd_netdev_name(const struct net_device *dev, char *name, size_t size);
 void smbd_netdev_each_addr(struct net_device *dev, smbd_addr_fn fn, void *arg);
 void smbd_cm_netdev_name(struct rdma_cm_id *id, char *name, size_t size);
 int smbd_sockaddr_len(const struct sockaddr *addr);
+int smbd_addr_parse(struct net *net, const char *text, struct sockaddr_in6 *addr);
+struct net *smbd_current_net(void);
+void smbd_net_put(struct net *net);
 
 int smbd_casefold(const char *name, char *folded, size_t size);
 /* abi/policy.c */

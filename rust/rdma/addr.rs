@@ -2,8 +2,10 @@
 
 //! Socket addresses as values.
 
+use crate::cm::Net;
 use core::{fmt, mem::size_of};
-use smbdirect_kext::bindings;
+use kernel::{error::to_result, prelude::*};
+use smbdirect_kext::{bindings, name::Name};
 
 /// An IPv4 or IPv6 socket address, copied out of C memory.
 ///
@@ -75,6 +77,26 @@ impl SockAddr {
             bytes,
             len: len as u8,
         })
+    }
+
+    /// The IPv4 or IPv6 address that a text names, without a port. `%` and the name or number of a network device of `net` may follow a link-local one. `-EINVAL`
+    /// if it names none.
+    pub fn parse(net: Net<'_>, text: &Name) -> Result<Self> {
+        let mut addr = bindings::sockaddr_in6::default();
+        // SAFETY: The namespace is alive; the text ends with a NUL; the address is valid for writes, and has room for either family.
+        to_result(unsafe {
+            bindings::smbd_addr_parse(net.as_ptr(), text.as_char_ptr(), &raw mut addr)
+        })?;
+        // SAFETY: It was filled with an address of its family.
+        unsafe { Self::copy_from((&raw const addr).cast()) }.ok_or(EINVAL)
+    }
+
+    /// The same host with this port.
+    pub fn with_port(mut self, port: u16) -> Self {
+        // INVARIANT: The port is not the family; both families have it at the same place.
+        let [high, low] = port.to_be_bytes();
+        (self.bytes[2], self.bytes[3]) = (high, low);
+        self
     }
 
     /// Pointer for C calls that copy the address.

@@ -164,6 +164,40 @@ impl Net<'_> {
     pub unsafe fn from_raw(raw: *mut bindings::net) -> Self {
         Self(raw, PhantomData)
     }
+
+    pub(crate) fn as_ptr(&self) -> *mut bindings::net {
+        self.0
+    }
+}
+
+/// The network namespace that a system call came from, which stays while this lives.
+///
+/// # Invariants
+///
+/// A reference of the namespace is ours.
+pub struct CallersNet(NonNull<bindings::net>);
+
+impl CallersNet {
+    /// That of the current task. In a system call of a task that is not a kernel thread's; sleeping is not needed, but `_ctx` says that there is a task.
+    pub fn get(_ctx: &ProcessCtx) -> Result<Self> {
+        // SAFETY: A task that can sleep has its namespaces: it loses them when it exits.
+        let raw = unsafe { bindings::smbd_current_net() };
+        // INVARIANT: The reference just taken.
+        NonNull::new(raw).map(Self).ok_or(EINVAL)
+    }
+
+    /// For calls.
+    pub fn net(&self) -> Net<'_> {
+        // SAFETY: By the type invariant it lives as long as `self`.
+        unsafe { Net::from_raw(self.0.as_ptr()) }
+    }
+}
+
+impl Drop for CallersNet {
+    fn drop(&mut self) {
+        // SAFETY: Our reference, by the type invariant.
+        unsafe { bindings::smbd_net_put(self.0.as_ptr()) }
+    }
 }
 
 /// An `rdma_cm_id` whose events go to an `H`.

@@ -3,7 +3,11 @@
 //! What the connection manager and the endpoint tell a socket, and what of it ends a connection. `Documentation/architecture.md`, section 4, has the contexts.
 #![forbid(unsafe_code)]
 
-use super::{cause::Cause, socket::Socket, stats::Breach};
+use super::{
+    cause::Cause,
+    socket::{Answer, Socket},
+    stats::Breach,
+};
 use kernel::{
     prelude::*,
     sync::{atomic::Release, ArcBorrow},
@@ -62,6 +66,9 @@ impl CmHandler for Socket {
             // Housekeeping of the CM.
             EventKind::TimewaitExit | EventKind::ConnectResponse => Ok(()),
             kind => {
+                if kind == EventKind::Rejected {
+                    this.answer.populate(Answer::Rejected(event.status()));
+                }
                 let established = this.state.lock().established;
                 let error = event_error(event, established);
                 let level = match (kind, established) {

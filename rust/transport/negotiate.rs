@@ -6,7 +6,7 @@
 use super::{
     accept::{max_mrs, SEND_SLOTS},
     cause::Cause,
-    socket::{work_id, Role, Socket},
+    socket::{work_id, Answer, Role, Socket},
     state::{Established, NegotiateMessage, Segments, NEGOTIATE_MAX},
     stats::Breach,
     WORK,
@@ -17,6 +17,7 @@ use kernel::{
     workqueue::WorkItem,
 };
 use smbdirect_core::{
+    error::ProtocolError,
     lifecycle::{Event, Status},
     link::Link,
     negotiate::{
@@ -270,6 +271,9 @@ impl Socket {
                 class::NEGOTIATE,
                 format_args!("negotiate response: {why}"),
             );
+            if let ProtocolError::Refused { status } = why {
+                this.answer.populate(Answer::Status(status));
+            }
             let (error, cause) = if why.is_refusal() {
                 (ECONNREFUSED, Cause::Refused)
             } else {

@@ -69,6 +69,15 @@ pub(crate) mod work_id {
     pub(crate) const SHOW: u64 = 5;
 }
 
+/// How a server said no.
+#[derive(Clone, Copy)]
+pub(crate) enum Answer {
+    /// It, or the connection manager of its machine, rejected the connection, with this reason: a number of the connection manager, or a negative errno on iWARP.
+    Rejected(i32),
+    /// It answered the negotiate request with this NTSTATUS.
+    Status(u32),
+}
+
 /// Configuration, written before use.
 #[derive(Clone, Copy)]
 pub(crate) struct Config {
@@ -103,6 +112,8 @@ pub(crate) struct Socket {
     pub(crate) listener: SetOnce<Arc<Listener>>,
     /// The peer, once known.
     pub(crate) peer: SetOnce<SockAddr>,
+    /// Of a client: what the server answered instead of taking the connection.
+    pub(crate) answer: SetOnce<Answer>,
     pub(crate) torn_down: AtomicFlag,
     /// The CM says that the connection has ended, on both sides.
     pub(super) cm_ended: AtomicFlag,
@@ -158,6 +169,7 @@ impl Socket {
                 events <- new_wait_queue!("smbdirect::Socket::events"),
                 listener: SetOnce::new(),
                 peer: SetOnce::new(),
+                answer: SetOnce::new(),
                 torn_down: AtomicFlag::new(false),
                 cm_ended: AtomicFlag::new(false),
                 born: now_ms(),

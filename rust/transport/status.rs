@@ -10,21 +10,31 @@ use kernel::{
 };
 use smbdirect_core::lifecycle::{Event, Status};
 
-/// Status in the low byte, the positive errno of the first failure in the two above it, its cause in the top one.
+/// Status in the low byte; above it, of the first failure, the positive errno (12 bits), the status that it came in (5) and its cause (7).
 ///
 /// One word, so that "progress" and "failure" cannot cross: whoever comes second sees the first.
 pub(crate) struct StatusWord(Atomic<u32>);
 
-/// Bits of the word that hold the errno.
-const ERRNO: u32 = 0xffff;
+/// Bits of a failure that hold the errno.
+const ERRNO: u32 = 0xfff;
+/// Where in it the status is that it came in, and how many values there is room for.
+const STAGE_SHIFT: u32 = 12;
+const STAGES: u32 = 32;
+/// Where the cause is.
+const CAUSE_SHIFT: u32 = 17;
 
-/// Error and cause of a word, as they are kept together.
-fn unpack(word: u32) -> (Status, u32) {
-    let status = Status::ALL
-        .get((word & 0xff) as usize)
+const _: () = assert!(Status::ALL.len() <= STAGES as usize && Cause::COUNT <= 128);
+
+fn status_of(number: u32) -> Status {
+    Status::ALL
+        .get(number as usize)
         .copied()
-        .unwrap_or(Status::Destroyed);
-    (status, word >> 8)
+        .unwrap_or(Status::Destroyed)
+}
+
+/// The status of a word, and its failure.
+fn unpack(word: u32) -> (Status, u32) {
+    (status_of(word & 0xff), word >> 8)
 }
 
 fn pack(status: Status, failure: u32) -> u32 {
@@ -52,7 +62,15 @@ impl StatusWord {
 
     /// What caused the first error.
     pub(crate) fn cause(&self) -> Cause {
-        Cause::from_number(unpack(self.0.load(Acquire)).1 >> 16)
+        Cause::from_number(unpack(self.0.load(Acquire)).1 >> CAUSE_SHIFT)
+    }
+
+    /// The status that the first failure came in, if there was one.
+    pub(crate) fn failed_in(&self) -> Option<Status> {
+        match unpack(self.0.load(Acquire)).1 {
+            0 => None,
+            failure => Some(status_of(failure >> STAGE_SHIFT & (STAGES - 1))),
+        }
     }
 
     /// Connected and not failed. Any context.
@@ -89,11 +107,12 @@ impl StatusWord {
 
     /// Records a failure. Returns the status before, if this was the first.
     pub(crate) fn fail(&self, error: Error, cause: Cause) -> Option<Status> {
-        let code = error.to_errno().unsigned_abs() & ERRNO | (cause as u32) << 16;
+        let code = error.to_errno().unsigned_abs() & ERRNO | (cause as u32) << CAUSE_SHIFT;
         self.update(|status, errno| {
             if errno != 0 {
                 return None;
             }
+            let code = code | u32::from(status.number()) << STAGE_SHIFT;
             Some((status.next(Event::Fail).unwrap_or(status), code))
         })
     }

@@ -27,7 +27,7 @@ use smbdirect_kext::{
     list::take_first,
     time::{jiffies, now_ms},
     trace,
-    wait::Mode,
+    wait::{Mode, Outcome},
     work,
 };
 use smbdirect_rdma::{send_ring::Chain, Endpoint};
@@ -62,6 +62,27 @@ impl Socket {
         this.status.wind_down(Event::Release);
         // The reaper's reference is the last one but for callers that are just leaving.
         CLEANUP.enqueue::<_, { work_id::REAP }>(this);
+    }
+
+    /// As [`release`](Self::release), but waits at most `ms` milliseconds, and no longer than until a signal. What is not gone then comes back: it is ending, and
+    /// is to be released later, before the module goes.
+    pub(crate) fn release_within(ctx: &ProcessCtx, this: Arc<Self>, ms: u64) -> Option<Arc<Self>> {
+        Self::fail(this.as_arc_borrow(), ESHUTDOWN);
+        let gone = this
+            .events
+            .wait(ctx, Mode::Interruptible, Some(jiffies(ms)), || {
+                this.torn_down.load(Acquire).then_some(())
+            });
+        if !matches!(gone, Outcome::Ready(())) {
+            return Some(this);
+        }
+        Self::release(ctx, this);
+        None
+    }
+
+    /// Whether everything it had is gone, so that releasing it does not wait.
+    pub(crate) fn is_torn_down(&self) -> bool {
+        self.torn_down.load(Acquire)
     }
 
     fn tear_down(this: &Arc<Self>, ctx: &ProcessCtx) {

@@ -35,6 +35,7 @@ pub(crate) mod mr_io;
 pub(crate) mod negotiate;
 pub(crate) mod params;
 pub(crate) mod policy;
+pub(crate) mod probe;
 pub(crate) mod recv;
 pub(crate) mod rw_io;
 pub(crate) mod send;
