@@ -22,6 +22,7 @@ use smbdirect_kext::work::{Installed, WorkQueue};
 use transport::{
     devices::{DeviceStats, Devices, OBSERVER},
     policy::{InForce, Policy},
+    probe::{Farewell, Left},
     Socket,
 };
 
@@ -61,6 +62,11 @@ global_lock! {
 
 global_lock! {
     // SAFETY: As above.
+    pub(crate) unsafe(uninit) static LEFT: Mutex<Left> = Left::new();
+}
+
+global_lock! {
+    // SAFETY: As above.
     pub(crate) unsafe(uninit) static CHANGES: Mutex<()> = ();
 }
 
@@ -69,12 +75,13 @@ global_lock! {
     pub(crate) unsafe(uninit) static IN_FORCE: SpinLockIrq<Option<Arc<Policy>>> = None;
 }
 
-/// The module. Fields are dropped in this order: first what administrators write to and what developers see, then the RDMA client, then the queues, which run what is still on them, then what
+/// The module. Fields are dropped in this order: first what administrators write to, what probes have left and what developers see, then the RDMA client, then the queues, which run what is still on them, then what
 /// administrators see.
 #[pin_data]
 struct Module {
     #[pin]
     config: Subsystem<configfs::Root>,
+    farewell: Farewell,
     #[pin]
     files: Scope<debugfs::Files>,
     #[pin]
@@ -95,11 +102,14 @@ impl kernel::InPlaceModule for Module {
         // SAFETY: As above.
         unsafe { SHOWN.init() };
         // SAFETY: As above.
+        unsafe { LEFT.init() };
+        // SAFETY: As above.
         unsafe { CHANGES.init() };
         // SAFETY: As above.
         unsafe { IN_FORCE.init() };
         try_pin_init!(Self {
             in_force: InForce,
+            farewell: Farewell,
             tree: sysfs::Tree::new()?,
             // SAFETY: Dropped at module exit after the other queues, whose items are the only ones to queue on it.
             admin: unsafe { transport::ADMIN.install(WorkQueue::background(c"smbdirect-admin")?) },

@@ -7,13 +7,10 @@
 
 use crate::configfs::{fill, one, written};
 use crate::transport::{
-    probe::{probe, Attempt, End, Ending, Report},
+    probe::{probe, Attempt, End, Report},
     socket::Answer,
 };
-use core::{
-    fmt::{self, Write},
-    mem::take,
-};
+use core::fmt::{self, Write};
 use kernel::{
     new_mutex,
     page::PAGE_SIZE,
@@ -72,8 +69,6 @@ struct Content {
     port: Option<u16>,
     timeout: Option<u32>,
     state: State,
-    /// What the last run left. Goes with the directory, which waits for it.
-    ending: Ending,
 }
 
 /// `smbdirect/probes/PROBE/`.
@@ -94,7 +89,6 @@ impl Probe {
             port: None,
             timeout: None,
             state: State::Fresh,
-            ending: Ending::default(),
         };
         Arc::pin_init(
             pin_init!(Self {
@@ -143,14 +137,14 @@ impl Probe {
         self.edit(|content| content.timeout = timeout)
     }
 
-    /// `run`: connects, and returns when it is known what came of it. `-EBUSY` if it runs already, or what the last run left has not ended yet; `-EDESTADDRREQ` without
+    /// `run`: connects, and returns when it is known what came of it. `-EBUSY` if it runs already, or too much of others has not ended yet; `-EDESTADDRREQ` without
     /// an address; `-EINTR` after a signal.
     pub(crate) fn run(&self) -> Result {
         let ctx = ProcessCtx::enter();
         let net = CallersNet::get(&ctx)?;
-        let (to, port, timeout, old) = {
+        let (to, port, timeout) = {
             let mut content = self.content.lock();
-            if matches!(content.state, State::Running) || !content.ending.is_over() {
+            if matches!(content.state, State::Running) {
                 return Err(EBUSY);
             }
             if content.address.as_bytes().is_empty() {
@@ -160,14 +154,10 @@ impl Probe {
             let to = SockAddr::parse(net.net(), &content.address)?;
             content.state = State::Running;
             let timeout = content.timeout.unwrap_or(TIMEOUT.2);
-            (to, content.port, timeout, take(&mut content.ending))
+            (to, content.port, timeout)
         };
-        drop(old);
-        let mut ending = Ending::default();
-        let report = probe(&ctx, net.net(), &to, port, timeout * 1000, &mut ending);
-        let mut content = self.content.lock();
-        content.ending = ending;
-        content.state = match report {
+        let report = probe(&ctx, net.net(), &to, port, timeout * 1000);
+        self.content.lock().state = match report {
             Ok(report) => State::Done(report),
             Err(_) => State::Fresh,
         };

@@ -88,7 +88,12 @@ impl SockAddr {
             bindings::smbd_addr_parse(net.as_ptr(), text.as_char_ptr(), &raw mut addr)
         })?;
         // SAFETY: It was filled with an address of its family.
-        unsafe { Self::copy_from((&raw const addr).cast()) }.ok_or(EINVAL)
+        let addr = unsafe { Self::copy_from((&raw const addr).cast()) }.ok_or(EINVAL)?;
+        // The kernel's parser ends an IPv4 address at a colon.
+        if addr.is_v4() && text.as_bytes().contains(&b':') {
+            return Err(EINVAL);
+        }
+        Ok(addr)
     }
 
     /// The same host with this port.

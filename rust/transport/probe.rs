@@ -109,21 +109,79 @@ impl Report {
     }
 }
 
-/// Sockets that were still ending when a probe returned: over siw the handler of one that connects can be in a blocking call for minutes. Dropping it waits for them.
-#[derive(Default)]
-pub(crate) struct Ending([Option<Arc<Socket>>; PORTS.len()]);
+/// Most sockets of probes that are still ending, those that running probes may leave counted.
+const MAX_LEFT: usize = 32;
 
-impl Ending {
-    /// Whether all have ended. Does not wait.
-    pub(crate) fn is_over(&self) -> bool {
-        self.0.iter().flatten().all(|socket| socket.is_torn_down())
+/// Sockets that were still ending when their probe returned: over siw the handler of one that connects can be in a blocking call for minutes.
+pub(crate) struct Left {
+    sockets: [Option<Arc<Socket>>; MAX_LEFT],
+    /// Probes that run. Each has a place for every socket it may leave.
+    running: usize,
+}
+
+impl Left {
+    pub(crate) const fn new() -> Self {
+        Self {
+            sockets: [const { None }; MAX_LEFT],
+            running: 0,
+        }
+    }
+
+    fn take(&mut self, which: impl Fn(&Socket) -> bool) -> Option<Arc<Socket>> {
+        self.sockets
+            .iter_mut()
+            .find_map(|place| place.take_if(|socket| which(socket)))
     }
 }
 
-impl Drop for Ending {
+/// The places of a probe that runs.
+struct Places;
+
+impl Places {
+    /// `-EBUSY` if there are none.
+    fn take(ctx: &ProcessCtx) -> Result<Self> {
+        // Those that have ended meanwhile; releasing them does not wait.
+        loop {
+            let Some(socket) = crate::LEFT.lock().take(Socket::is_torn_down) else {
+                break;
+            };
+            Socket::release(ctx, socket);
+        }
+        let mut left = crate::LEFT.lock();
+        let taken = left.sockets.iter().flatten().count();
+        if taken + (left.running + 1) * PORTS.len() > MAX_LEFT {
+            return Err(EBUSY);
+        }
+        left.running += 1;
+        Ok(Self)
+    }
+
+    /// Keeps a socket that has not ended yet. At most one for each port.
+    fn keep(&self, socket: Arc<Socket>) {
+        let mut left = crate::LEFT.lock();
+        if let Some(place) = left.sockets.iter_mut().find(|place| place.is_none()) {
+            *place = Some(socket);
+        }
+    }
+}
+
+impl Drop for Places {
     fn drop(&mut self) {
-        for socket in self.0.iter_mut().filter_map(Option::take) {
-            Socket::release(&ProcessCtx::enter(), socket);
+        crate::LEFT.lock().running -= 1;
+    }
+}
+
+/// Waits, when it is dropped, for what probes have left. At module exit, when there are no probes any more and before the queues go.
+pub(crate) struct Farewell;
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        let ctx = ProcessCtx::enter();
+        loop {
+            let Some(socket) = crate::LEFT.lock().take(|_| true) else {
+                return;
+            };
+            Socket::release(&ctx, socket);
         }
     }
 }
@@ -193,19 +251,19 @@ fn connect(ctx: &ProcessCtx, socket: &Arc<Socket>, to: &SockAddr, params: &Param
 }
 
 /// Connects to the host of `to` as a client in `net`, within `timeout_ms` milliseconds, and ends the connection: on `port`, or else as cifs does, on 5445 with iWARP
-/// and then on 445 with other devices. `ending` gets what does not end in time. Fails only if there is no memory for an attempt. Sleeps, interruptibly.
+/// and then on 445 with other devices. `-EBUSY` if too much of earlier probes has not ended yet, `-ENOMEM` without memory for an attempt. Sleeps, interruptibly.
 pub(crate) fn probe(
     ctx: &ProcessCtx,
     net: Net<'_>,
     to: &SockAddr,
     port: Option<u16>,
     timeout_ms: u32,
-    ending: &mut Ending,
 ) -> Result<Report> {
+    let places = Places::take(ctx)?;
     let start = now_ms();
     let mut report: Option<Report> = None;
     let passed = || u32::try_from(now_ms().saturating_sub(start)).unwrap_or(u32::MAX);
-    for ((number, flags), place) in PORTS.into_iter().zip(ending.0.iter_mut()) {
+    for (number, flags) in PORTS {
         let (number, flags) = match port {
             // A port that has a meaning keeps it.
             Some(port) if PORTS.iter().any(|(of, _)| *of == port) => {
@@ -223,7 +281,9 @@ pub(crate) fn probe(
         }
         let socket = Socket::create(ctx, net)?;
         let attempt = connect(ctx, &socket, &to.with_port(number), &params(flags, left));
-        *place = Socket::release_within(ctx, socket, END_MS);
+        if let Some(socket) = Socket::release_within(ctx, socket, END_MS) {
+            places.keep(socket);
+        }
         report = Some(match report {
             Some(before) if before.attempt.reached() > attempt.reached() => Report {
                 other: Some(attempt),

@@ -4,6 +4,8 @@
  * returns when the command is done; `echo` and `talk` may run at the same time):
  *
  *   listen          accept whatever comes, on all addresses, and keep it
+ *   mute            listen on the port after the next, and accept nothing: whoever connects
+ *                   there is not answered
  *   connect N       N connections to `addr`
  *   echo N          the server receives and sends back N messages on each connection
  *   talk N          the client sends N messages on each connection and checks what returns
@@ -13,8 +15,8 @@
  *   bare listen C   a listener on the next port, for connections with C completion
  *                   queues and without smbdirect.ko
  *   bare N C M      N connections to it, with C completion queues and M regions each
- *   drop clients    release all handles of this side: clients, servers, listener, bare,
- *                   bare listener
+ *   drop clients    release all handles of this side: clients, servers, listener, mute,
+ *                   bare, bare listener
  *
  * Reading it gives "clients N connected N servers N connected N bare N accepted N", of
  * the latter those that are connected, and "storm least N most N": the messages that
@@ -48,7 +50,7 @@ module_param(iwarp, bool, 0444);
 MODULE_PARM_DESC(iwarp, "iWARP devices instead of InfiniBand and RoCE ones");
 
 static struct hold_set clients, servers;
-static struct smbdirect_socket *listener;
+static struct smbdirect_socket *listener, *mute;
 static struct task_struct *acceptor;
 
 static bool add(struct hold_set *set, struct smbdirect_socket *sc)
@@ -105,28 +107,37 @@ static int wildcard(struct sockaddr_storage *ss, u16 at)
 	return parse(ss, strchr(addr, ':') ? "::" : "0.0.0.0", at);
 }
 
-static int do_listen(void)
+static int listen_at(struct smbdirect_socket **to, u16 at)
 {
 	struct sockaddr_storage ss;
+	struct smbdirect_socket *sc;
 	int ret;
 
-	if (listener)
+	if (*to)
 		return -EBUSY;
-	ret = wildcard(&ss, port);
+	ret = wildcard(&ss, at);
 	if (ret)
 		return ret;
-	listener = hold_socket(true, iwarp);
-	if (IS_ERR(listener)) {
-		ret = PTR_ERR(listener);
-		listener = NULL;
+	sc = hold_socket(true, iwarp);
+	if (IS_ERR(sc))
+		return PTR_ERR(sc);
+	ret = smbdirect_socket_bind(sc, (struct sockaddr *)&ss) ?:
+	      smbdirect_socket_listen(sc, backlog);
+	if (ret)
+		smbdirect_socket_release(sc);
+	else
+		*to = sc;
+	return ret;
+}
+
+static int do_listen(void)
+{
+	int ret = listen_at(&listener, port);
+
+	if (ret)
 		return ret;
-	}
-	ret = smbdirect_socket_bind(listener, (struct sockaddr *)&ss) ?:
-	      smbdirect_socket_listen(listener, backlog);
-	if (!ret) {
-		acceptor = kthread_run(accept_all, NULL, "smbdirect-hold");
-		ret = PTR_ERR_OR_ZERO(acceptor);
-	}
+	acceptor = kthread_run(accept_all, NULL, "smbdirect-hold");
+	ret = PTR_ERR_OR_ZERO(acceptor);
 	if (ret) {
 		acceptor = NULL;
 		smbdirect_socket_release(listener);
@@ -281,6 +292,13 @@ static void stop_listening(void)
 	listener = NULL;
 }
 
+static void drop_mute(void)
+{
+	if (mute)
+		smbdirect_socket_release(mute);
+	mute = NULL;
+}
+
 static int do_drop(const char *what)
 {
 	if (sysfs_streq(what, "clients"))
@@ -289,6 +307,8 @@ static int do_drop(const char *what)
 		drop(&servers);
 	else if (sysfs_streq(what, "listener"))
 		stop_listening();
+	else if (sysfs_streq(what, "mute"))
+		drop_mute();
 	else if (sysfs_streq(what, "bare"))
 		bare_drop();
 	else if (sysfs_streq(what, "bare listener"))
@@ -304,6 +324,8 @@ static int command(const char *text)
 
 	if (sysfs_streq(text, "listen"))
 		return do_listen();
+	if (sysfs_streq(text, "mute"))
+		return listen_at(&mute, port + 2);
 	if (sscanf(text, "connect %u", &n) == 1)
 		return do_connect(n);
 	if (sscanf(text, "echo %u", &n) == 1)
@@ -380,6 +402,7 @@ static void __exit hold_exit(void)
 {
 	debugfs_remove(dir);
 	stop_listening();
+	drop_mute();
 	bare_drop_listener();
 	drop(&clients);
 	drop(&servers);
