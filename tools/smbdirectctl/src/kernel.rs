@@ -33,7 +33,7 @@ pub enum Problem {
 }
 
 /// The module's directory, if it is there.
-fn directory(root: &Root) -> Result<PathBuf, Problem> {
+pub fn directory(root: &Root) -> Result<PathBuf, Problem> {
     let dir = root.path(CONFIGFS);
     if dir.is_dir() {
         return Ok(dir);
@@ -69,6 +69,15 @@ fn refused(what: &str, path: &Path, error: &io::Error) -> Problem {
         _ => "",
     };
     Problem::Refused(format!("cannot {what} {}: {error}{remedy}", path.display()))
+}
+
+impl Problem {
+    /// What it says.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::NoModule(why) | Self::Unreadable(why) | Self::Refused(why) => why,
+        }
+    }
 }
 
 /// What is in force.

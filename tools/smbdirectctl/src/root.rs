@@ -5,11 +5,12 @@
 //! With another root, which tests have and support has of somebody else's machine, no program is run: what `rdma -j link show` would print is read
 //! from the file `commands/rdma -j link show`.
 
+use crate::program;
 use std::{
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 /// More of a file is not read. Those of sysfs are at most a page; of `/proc` some are longer.
@@ -17,12 +18,16 @@ const MOST: u64 = 4 << 20;
 
 /// Where programs are looked for: not in `PATH`, because this one runs as root.
 const PROGRAMS: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
+/// How long one program may take. Resolvers ask several servers several times.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A machine's root directory.
 #[derive(Clone, Debug)]
 pub struct Root {
     dir: PathBuf,
     live: bool,
+    /// When there is no more time.
+    until: Option<Instant>,
 }
 
 impl Root {
@@ -31,6 +36,7 @@ impl Root {
         Self {
             dir: "/".into(),
             live: true,
+            until: None,
         }
     }
 
@@ -39,7 +45,22 @@ impl Root {
         Self {
             dir: dir.into(),
             live: false,
+            until: None,
         }
+    }
+
+    /// The same, with so much time from now on for all that could take some.
+    pub fn within(mut self, time: Duration) -> Self {
+        self.until = Instant::now().checked_add(time);
+        self
+    }
+
+    /// What is left of the time, but at most so much; `None` if nothing is.
+    pub fn left(&self, most: Duration) -> Option<Duration> {
+        let left = self.until.map_or(most, |until| {
+            until.saturating_duration_since(Instant::now()).min(most)
+        });
+        (!left.is_zero()).then_some(left)
     }
 
     /// Whether it is this machine.
@@ -96,23 +117,22 @@ impl Root {
                 .map_err(|e| format!("{line}: {e}"));
         }
         let (name, arguments) = words.split_first().ok_or("no command")?;
-        let program = PROGRAMS
+        let program = self
+            .program(name)
+            .ok_or_else(|| format!("{name}: not installed"))?;
+        let time = self
+            .left(PATIENCE)
+            .ok_or_else(|| format!("{line}: no time is left for it"))?;
+        program::output(&program, arguments, time, program::MOST)
+            .map_err(|why| format!("{line}: {why}"))
+    }
+
+    /// Where a program is.
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        PROGRAMS
             .iter()
             .map(|dir| self.path(dir).join(name))
             .find(|path| path.is_file())
-            .ok_or_else(|| format!("{name}: not installed"))?;
-        let output = Command::new(program)
-            .args(arguments)
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|e| format!("{line}: {e}"))?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.lines().next().unwrap_or("").trim();
-        Err(format!("{line}: {}, {said}", output.status))
     }
 }
 

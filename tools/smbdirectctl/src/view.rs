@@ -37,6 +37,7 @@ enum What {
         server: Option<String>,
         json: bool,
         hints: bool,
+        within: Duration,
     },
 }
 
@@ -85,13 +86,21 @@ pub fn commands() -> Vec<Command> {
         .arg(root());
     let check = Command::new("check")
         .about("Walk the chain from the kernel to the peer and name the first fault")
-        .long_about("Walk the chain from the kernel to the peer and name the first fault, its cause and its remedy. Without SERVER this machine is looked at as a server, with it as a client of SERVER. Nothing is changed. The server is asked over TCP whether it speaks SMB 3; no RDMA connection is made. Best run as root: others cannot see rules of the firewall and who holds a port, and are told so. Each fault has an exit status of its own.")
+        .long_about("Walk the chain from the kernel to the peer and name the first fault, its cause and its remedy. Without SERVER this machine is looked at as a server, with it as a client of SERVER. The server is asked over TCP whether it speaks SMB 3, and the module makes one RDMA connection to it, negotiates and ends it; nothing else is changed. Best run as root: others cannot see rules of the firewall and who holds a port, nor have the module connect, and are told so. Each fault has an exit status of its own.")
         .arg(
             Arg::new("server")
                 .value_name("SERVER")
                 .help("A server that this machine is a client of: name or address"),
         )
         .arg(flag("fix-hints", "Also the commands that remedy it"))
+        .arg(
+            Arg::new("timeout")
+                .long("timeout")
+                .value_name("SECONDS")
+                .default_value("60")
+                .value_parser(value_parser!(u32).range(1..=600))
+                .help("Time for all of it; what is not looked at by then is said"),
+        )
         .arg(json())
         .arg(root());
     let top = Command::new("top")
@@ -132,6 +141,7 @@ pub fn view(name: &str, args: &ArgMatches) -> Option<View> {
             server: args.get_one::<String>("server").cloned(),
             json: args.get_flag("json"),
             hints: args.get_flag("fix-hints"),
+            within: Duration::from_secs((*args.get_one::<u32>("timeout")?).into()),
         },
         _ => return None,
     };
@@ -151,8 +161,10 @@ impl View {
                 server,
                 json,
                 hints,
+                within,
             } => {
-                let report = check::check(&self.root, server.as_deref());
+                let root = self.root.clone().within(*within);
+                let report = check::check(&root, server.as_deref());
                 let text = if *json {
                     format!("{:#}\n", report.json())
                 } else {

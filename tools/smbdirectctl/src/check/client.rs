@@ -8,8 +8,9 @@ use super::{
     negotiate::{self, Answer},
     Machine, Outcome,
 };
+use crate::probe::{probe, Verdict};
 use serde_json::Value;
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 pub(super) fn cifs(m: &mut Machine<'_>) -> Outcome {
     let modules = &m.state.modules;
@@ -137,7 +138,29 @@ pub(super) fn smb(m: &mut Machine<'_>) -> Outcome {
     }
 }
 
-/// What is not done is said.
-pub(super) fn rdma(_: &mut Machine<'_>) -> Outcome {
-    Outcome::note("no RDMA connection was tried: `mount -t cifs //SERVER/SHARE DIRECTORY -o rdma` does, then `smbdirectctl status`")
+/// How long the module may try, in all.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+pub(super) fn rdma(m: &mut Machine<'_>) -> Outcome {
+    let Some(address) = m.address else {
+        return Outcome::unknown("no address");
+    };
+    let facts = match probe(m.root, &address.to_string(), PATIENCE) {
+        Ok(facts) => facts,
+        Err(why) => return Outcome::unknown(format!("no RDMA connection was tried: {why}")),
+    };
+    let text = facts.text();
+    let outcome = match facts.verdict() {
+        Some(Verdict::Connected) => Outcome::good(text),
+        Some(Verdict::NoDevice) => Outcome::fault(Fault::RdmaNoDevice, text),
+        Some(Verdict::Unreachable) => Outcome::fault(Fault::RdmaUnreachable, text),
+        Some(Verdict::NoListener) => Outcome::fault(Fault::RdmaNoListener, text),
+        Some(Verdict::Rejected) => Outcome::fault(Fault::RdmaRejected, text),
+        Some(Verdict::Refused) => Outcome::fault(Fault::NegotiateRefused, text),
+        Some(Verdict::Silent) => Outcome::fault(Fault::NegotiateSilent, text),
+        Some(Verdict::Failed) => Outcome::fault(Fault::RdmaFailed, text),
+        None => Outcome::unknown("what the module says of its probe is not understood"),
+    };
+    m.probe = Some(facts);
+    outcome
 }

@@ -6,6 +6,7 @@ use super::{device, fault::Fault, Machine, Outcome};
 use crate::{
     config,
     diagnostics::Diagnostics,
+    kernel,
     smbconf,
     state::{
         shares::{Shares, ALL},
@@ -64,8 +65,11 @@ pub(super) fn multichannel(m: &mut Machine<'_>) -> Outcome {
 }
 
 pub(super) fn policy(m: &mut Machine<'_>) -> Outcome {
+    if let Err(problem) = kernel::directory(m.root) {
+        return Outcome::unknown(problem.text());
+    }
     let Shares::Listed { list, left_off } = &m.state.shares else {
-        return Outcome::good("the module has none: RDMA is for every share");
+        return Outcome::unknown("the module does not say which shares there are");
     };
     if !m.state.shares.allow_rdma() {
         if *left_off != 0 {
@@ -92,6 +96,9 @@ fn mapped(addr: &IpAddr) -> [u8; 16] {
 }
 
 pub(super) fn interfaces(m: &mut Machine<'_>) -> Outcome {
+    if let Err(problem) = kernel::directory(m.root) {
+        return Outcome::unknown(problem.text());
+    }
     let in_force = |name: &str| {
         let text = m.root.word(&format!("{CONFIGFS}/{name}"));
         text.filter(|t| t != UNSET).unwrap_or_default()

@@ -63,6 +63,20 @@ pub enum Fault {
     ServerUnreachable,
     /// It speaks no SMB 3.
     ServerTooOld,
+    /// No RDMA device is on the way to it.
+    RdmaNoDevice,
+    /// It does not answer over RDMA.
+    RdmaUnreachable,
+    /// It takes no RDMA connections.
+    RdmaNoListener,
+    /// It rejects this one.
+    RdmaRejected,
+    /// It refuses to negotiate SMB Direct.
+    NegotiateRefused,
+    /// It does not answer the negotiate request.
+    NegotiateSilent,
+    /// Something else went wrong with the connection.
+    RdmaFailed,
 }
 
 /// What there is to know about one.
@@ -189,4 +203,24 @@ faults! {
         "ping ADDRESS", "ss -ltn sport = :445";
     ServerTooOld = 54 "server-too-old", "The server speaks no SMB 3, which SMB Direct needs.",
         "allow SMB 3 there ('server max protocol' of ksmbd.conf)";
+    RdmaNoDevice = 55 "rdma-no-device", "No RDMA device that smbdirect can use leads to the server's address.",
+        "use the server's address in the network of the RDMA device",
+        "rdma link show", "ip route get ADDRESS";
+    RdmaUnreachable = 56 "rdma-unreachable", "The server's machine does not answer over RDMA at that address.",
+        "look at the network and at firewalls on the way, which must let UDP port 4791 (RoCE) or TCP port 5445 (iWARP) pass; the address must be the one of the server's RDMA device",
+        "ping ADDRESS", "ip neigh show";
+    RdmaNoListener = 57 "rdma-no-listener", "The server's machine is there, but nobody on it takes RDMA connections for SMB (port 445, iWARP: 5445).",
+        "run 'smbdirectctl check' on the server; a ksmbd built without SMB Direct, Samba and most NAS do not take any",
+        "smbdirectctl check", "rdma resource show cm_id";
+    RdmaRejected = 58 "rdma-rejected", "The server rejected the RDMA connection.",
+        "look at the server's log and at its limits: 'smb direct max connections', 'smb direct interfaces'. ksmbd takes RDMA connections over IPv4 only",
+        "dmesg | grep smbdirect", "smbdirectctl config show --all";
+    NegotiateRefused = 59 "negotiate-refused", "The server took the RDMA connection and refused to negotiate SMB Direct.",
+        "look at the server's log: it speaks another version of SMB Direct, or has no memory left";
+    NegotiateSilent = 60 "negotiate-timeout", "The server took the RDMA connection and did not answer the negotiate request in time.",
+        "look at the server: its backlog may be full, or its daemon hangs",
+        "smbdirectctl status", "dmesg | grep smbdirect";
+    RdmaFailed = 61 "rdma-failed", "The RDMA connection failed in another way, which is named.",
+        "look at the kernel logs of both machines",
+        "dmesg | grep smbdirect";
 }

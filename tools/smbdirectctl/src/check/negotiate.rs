@@ -6,11 +6,11 @@ use crate::root::Root;
 use std::{
     io::{self, Read, Write},
     net::{IpAddr, SocketAddr, TcpStream},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-/// How long one step may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long all of it may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// SMB 3.0 and 3.0.2. Every server of SMB 3 has one of them, and 3.1.1 would need contexts.
 const DIALECTS: [u16; 2] = [0x0300, 0x0302];
 /// `SMB2_GLOBAL_CAP_MULTI_CHANNEL`, and all that a client may set.
@@ -92,28 +92,54 @@ pub fn parse(message: &[u8]) -> Option<Answer> {
     })
 }
 
-/// Asks a server at any port.
-pub fn exchange(server: SocketAddr) -> io::Result<Answer> {
+/// Reads so many bytes by then, however slowly they come.
+fn read_by(stream: &mut TcpStream, bytes: &mut [u8], until: Instant) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let got = match stream.read(rest) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(got) => got,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                return Err(io::ErrorKind::TimedOut.into())
+            }
+            Err(e) => return Err(e),
+        };
+        rest = rest.get_mut(got..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Asks a server at any port, within that time.
+pub fn exchange(server: SocketAddr, within: Duration) -> io::Result<Answer> {
     let strange = || io::Error::other("the answer is no SMB2");
-    let mut stream = TcpStream::connect_timeout(&server, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let until = Instant::now()
+        .checked_add(within)
+        .ok_or(io::ErrorKind::InvalidInput)?;
+    let mut stream = TcpStream::connect_timeout(&server, within)?;
+    stream.set_write_timeout(Some(within))?;
     stream.write_all(&request())?;
     let mut length = [0; 4];
-    stream.read_exact(&mut length)?;
+    read_by(&mut stream, &mut length, until)?;
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
     if length > MOST {
         return Err(strange());
     }
     let mut message = vec![0; length];
-    stream.read_exact(&mut message)?;
+    read_by(&mut stream, &mut message, until)?;
     parse(&message).ok_or_else(strange)
 }
 
 /// Asks a server. Of another machine's files, `commands/negotiate ADDRESS` has dialect and capabilities as two numbers, or a status alone.
 pub(super) fn ask(root: &Root, address: IpAddr) -> Result<Answer, String> {
     if root.is_live() {
-        return exchange(SocketAddr::new(address, 445))
+        let within = root.left(PATIENCE).ok_or("no time is left for it")?;
+        return exchange(SocketAddr::new(address, 445), within)
             .map_err(|e| format!("{address} port 445: {e}"));
     }
     let text = root.output(&["negotiate", &address.to_string()])?;
