@@ -52,13 +52,14 @@ prepare-kernel:
 	scripts/prepare-kernel --release $(KVER) --out $(KTREE)
 	@echo "now: make KDIR=$(KTREE)"
 
-# smbdirectctl with its man pages and shell completion, in $(BUILD)/tool.
+# smbdirectctl and mount.smbdirect with man pages and shell completion, in $(BUILD)/tool.
 tools:
 	@scripts/lab/tool
 
 PREFIX ?= /usr
 install-tools: tools
 	install -D -m 755 $(BUILD)/tool/smbdirectctl $(DESTDIR)$(PREFIX)/sbin/smbdirectctl
+	install -D -m 755 $(BUILD)/tool/mount.smbdirect $(DESTDIR)$(PREFIX)/sbin/mount.smbdirect
 	for page in $(BUILD)/tool/man/*.[578]; do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
 	install -D -m 644 tools/systemd/smbdirect-config.service \
@@ -134,7 +135,7 @@ help:
 	@echo 'make ksmbd [KDIR=...]   build ksmbd with the policy of shares'
 	@echo 'make prepare-kernel     make such a tree for the running kernel (KVER=...)'
 	@echo 'make install KDIR=...   install the module for that kernel'
-	@echo 'make tools              smbdirectctl, its man pages and shell completion, in $(BUILD)/tool'
+	@echo 'make tools              smbdirectctl, mount.smbdirect, man pages and shell completion, in $(BUILD)/tool'
 	@echo 'make install-tools      install them (DESTDIR=, PREFIX=/usr)'
 	@echo 'make demo               files over SMB Direct in a virtual machine (PEER=c: the C module)'
 	@echo 'make bench              compare with the C module and with TCP'

@@ -2,6 +2,7 @@
 
 //! Manual pages that are made of the tables of the code: what they say cannot differ from what the code does.
 
+pub mod mount;
 pub mod page;
 pub mod settings;
 
@@ -66,6 +67,10 @@ pub fn tool() -> String {
             "What is in force of the configuration, and the policy of shares.",
         ),
         (
+            "/sys/kernel/config/smbdirect/probes",
+            "Where check SERVER asks the module to connect.",
+        ),
+        (
             "/etc/ksmbd/ksmbd.conf",
             "Where the parameters are written; see smbdirect.conf(5).",
         ),
@@ -107,10 +112,10 @@ pub fn tool() -> String {
         page.code(lines);
     }
     page.section("Bugs");
-    page.text("check makes no RDMA connection. It cannot see firewalls and switches between machines, nor rules that drop some peers only.");
+    page.text("That check can connect does not say that data flows. It cannot see firewalls and switches between machines, nor rules that drop some peers only.");
     page.section("See also");
     page.text(
-        "smbdirect.conf(5), smbdirect(7), ksmbd.conf(5), ksmbd.mountd(8), mount.cifs(8), rdma(8)",
+        "smbdirect.conf(5), smbdirect(7), mount.smbdirect(8), ksmbd.conf(5), ksmbd.mountd(8), mount.cifs(8), rdma(8)",
     );
     page.finish()
 }

@@ -159,7 +159,9 @@ fn failed(what: &str, path: &Path, error: &io::Error) -> String {
     }
     let remedy = match error.kind() {
         io::ErrorKind::PermissionDenied => "; only root may",
-        io::ErrorKind::StorageFull => "; there are as many as there may be: rmdir those that nobody needs",
+        io::ErrorKind::StorageFull => {
+            "; there are as many as there may be: rmdir those that nobody needs"
+        }
         _ => "",
     };
     format!("cannot {what} {}: {error}{remedy}", path.display())

@@ -45,7 +45,11 @@ pub fn output(
     most: usize,
 ) -> Result<String, String> {
     let until = Instant::now().checked_add(within);
-    let left = || until.map_or(within, |until| until.saturating_duration_since(Instant::now()));
+    let left = || {
+        until.map_or(within, |until| {
+            until.saturating_duration_since(Instant::now())
+        })
+    };
     let mut child = Command::new(program)
         .args(arguments)
         .env("LC_ALL", "C")

@@ -14,9 +14,11 @@ use smbdirect_core::settings::{Mode, Number};
 use smbdirectctl::{
     check::fault::Fault,
     manual::{
+        mount,
         page::{escape, Page},
         settings, tool,
     },
+    mount::{FAILED, SYSTEM, USAGE},
     names::Parameter,
 };
 
@@ -77,6 +79,33 @@ fn every_exit_status() {
     }
     for exit in 0..8 {
         assert!(text.contains(&format!("\n.TP\n\\fB{exit}\\fR\n")), "{exit}");
+    }
+}
+
+/// The page of the mount helper has what the helper takes, and what it ends with.
+#[test]
+fn helper() {
+    let page = mount::page();
+    let text = filled(&page);
+    for word in [
+        "rdma=auto",
+        "rdma=required",
+        "rdma=off",
+        "nordma",
+        "-n, -s, -v, -r, -w",
+    ] {
+        assert!(text.contains(&format!("\\fB{word}")) || text.contains(word), "{word}");
+    }
+    for exit in [USAGE, SYSTEM, FAILED] {
+        assert!(plain(&page).contains(&format!("\n.TP\n\\fB{exit}\\fR\n")), "{exit}");
+    }
+    // a line that begins with a dot is a request of man(7), and one of these
+    for line in page.lines().filter(|line| line.starts_with('.')) {
+        let request = line.split_whitespace().next().unwrap();
+        assert!(
+            [".\\\"", ".TH", ".SH", ".PP", ".TP", ".RS", ".RE", ".nf", ".fi"].contains(&request),
+            "{line}"
+        );
     }
 }
 

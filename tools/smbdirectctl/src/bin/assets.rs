@@ -18,6 +18,7 @@ fn main() -> io::Result<()> {
     let command = cli::command();
     pages(&command, "smbdirectctl", &man)?;
     fs::write(man.join("smbdirect.conf.5"), manual::settings::page())?;
+    fs::write(man.join("mount.smbdirect.8"), manual::mount::page())?;
     fs::write(
         man.join("smbdirect.7"),
         include_str!("../../man/smbdirect.7"),

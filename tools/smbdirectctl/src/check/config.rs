@@ -6,8 +6,7 @@ use super::{device, fault::Fault, Machine, Outcome};
 use crate::{
     config,
     diagnostics::Diagnostics,
-    kernel,
-    smbconf,
+    kernel, smbconf,
     state::{
         shares::{Shares, ALL},
         CONFIGFS, UNSET,

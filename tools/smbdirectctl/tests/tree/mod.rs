@@ -4,6 +4,8 @@
 
 #![allow(dead_code)] // each test uses a part
 
+pub mod check;
+
 use smbdirectctl::root::Root;
 use std::{
     fs,
@@ -173,6 +175,15 @@ impl Tree {
                 &format!("{device}/protocol_errors"),
                 "request_too_short 0\ndata_too_short 2\n",
             )
+            .configfs()
+    }
+
+    /// Nothing is set.
+    fn configfs(&self) -> &Self {
+        let dir = "sys/kernel/config/smbdirect";
+        self.write(&format!("{dir}/shares"), "* default 0 0 0\n")
+            .write(&format!("{dir}/interfaces"), "default\n")
+            .write(&format!("{dir}/capabilities"), "default\n")
     }
 }
 
