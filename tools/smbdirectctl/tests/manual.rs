@@ -94,10 +94,16 @@ fn helper() {
         "nordma",
         "-n, -s, -v, -r, -w",
     ] {
-        assert!(text.contains(&format!("\\fB{word}")) || text.contains(word), "{word}");
+        assert!(
+            text.contains(&format!("\\fB{word}")) || text.contains(word),
+            "{word}"
+        );
     }
     for exit in [USAGE, SYSTEM, FAILED] {
-        assert!(plain(&page).contains(&format!("\n.TP\n\\fB{exit}\\fR\n")), "{exit}");
+        assert!(
+            plain(&page).contains(&format!("\n.TP\n\\fB{exit}\\fR\n")),
+            "{exit}"
+        );
     }
     // a line that begins with a dot is a request of man(7), and one of these
     for line in page.lines().filter(|line| line.starts_with('.')) {

@@ -21,11 +21,20 @@ pub fn page() -> String {
     page.section("Options");
     page.tag("rdma=auto", "Over RDMA if a probe succeeds, otherwise over TCP. This is so without an option, too. It is decided once, when it is mounted: a mount stays on RDMA or on TCP.");
     page.tag("rdma=required, rdma", "Over RDMA. If the probe fails, nothing is mounted and the cause is said. If a probe cannot be made (another module than this one, configfs not mounted), cifs is asked for RDMA all the same, and mounts over it or fails.");
-    page.tag("rdma=off, nordma", "Over TCP; nothing is tried, and nothing said without -v.");
+    page.tag(
+        "rdma=off, nordma",
+        "Over TCP; nothing is tried, and nothing said without -v.",
+    );
     page.text("Of several the last counts. All other options are passed to mount.cifs as they are: no port needs to be given (cifs tries 5445 with iWARP and 445 with other devices), and of vers 3.0 or later will do, which is also what is used without it. If another address of the server than the first takes RDMA, ip=ADDRESS is added.");
     page.text("Options are separated by commas. Two in a row are one comma in a value, as cifs has it; what is in double quotes stays together.");
-    page.tag("-f", "Nothing is mounted and nothing tried: mount.cifs gets -f.");
-    page.tag("-n, -s, -v, -r, -w", "As mount.cifs has them; with -v it is also said that RDMA is off.");
+    page.tag(
+        "-f",
+        "Nothing is mounted and nothing tried: mount.cifs gets -f.",
+    );
+    page.tag(
+        "-n, -s, -v, -r, -w",
+        "As mount.cifs has them; with -v it is also said that RDMA is off.",
+    );
     page.text("Names and passwords of users are never written into a line of a log.");
     page.section("Exit status");
     page.text("That of mount.cifs, or:");
@@ -47,8 +56,14 @@ pub fn page() -> String {
     page.text("What it said:");
     page.code(&["mount.smbdirect: //server/share on /mnt: over RDMA: negotiated over mlx5_0 port 445 in 3 ms; ..."]);
     page.section("Files");
-    page.tag("/sys/kernel/config/smbdirect/probes", "Where the module is asked to connect.");
-    page.tag("/dev/kmsg", "Where the line goes, with the priority of a notice.");
+    page.tag(
+        "/sys/kernel/config/smbdirect/probes",
+        "Where the module is asked to connect.",
+    );
+    page.tag(
+        "/dev/kmsg",
+        "Where the line goes, with the priority of a notice.",
+    );
     page.section("See also");
     page.text("smbdirectctl(8), smbdirect(7), mount.cifs(8), mount(8), fstab(5)");
     page.finish()
