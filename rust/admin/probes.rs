@@ -56,19 +56,14 @@ impl Drop for Place {
     }
 }
 
-/// What is found, or not yet.
-enum State {
-    Fresh,
-    Running,
-    Done(Report),
-}
-
 struct Content {
     /// As it was written; empty if it was not.
     address: Name,
     port: Option<u16>,
     timeout: Option<u32>,
-    state: State,
+    running: bool,
+    /// Of the last run.
+    report: Option<Report>,
 }
 
 /// `smbdirect/probes/PROBE/`.
@@ -88,7 +83,8 @@ impl Probe {
             address: Name::EMPTY,
             port: None,
             timeout: None,
-            state: State::Fresh,
+            running: false,
+            report: None,
         };
         Arc::pin_init(
             pin_init!(Self {
@@ -101,7 +97,7 @@ impl Probe {
 
     fn edit(&self, f: impl FnOnce(&mut Content)) -> Result {
         let mut content = self.content.lock();
-        if matches!(content.state, State::Running) {
+        if content.running {
             return Err(EBUSY);
         }
         f(&mut content);
@@ -144,7 +140,7 @@ impl Probe {
         let net = CallersNet::get(&ctx)?;
         let (to, port, timeout) = {
             let mut content = self.content.lock();
-            if matches!(content.state, State::Running) {
+            if content.running {
                 return Err(EBUSY);
             }
             if content.address.as_bytes().is_empty() {
@@ -152,15 +148,17 @@ impl Probe {
             }
             // The device that a link-local address names may be another one by now, or in this namespace.
             let to = SockAddr::parse(net.net(), &content.address)?;
-            content.state = State::Running;
+            content.running = true;
+            content.report = None;
             let timeout = content.timeout.unwrap_or(TIMEOUT.2);
             (to, content.port, timeout)
         };
         let report = probe(&ctx, net.net(), &to, port, timeout * 1000);
-        self.content.lock().state = match report {
-            Ok(report) => State::Done(report),
-            Err(_) => State::Fresh,
-        };
+        {
+            let mut content = self.content.lock();
+            content.running = false;
+            content.report = report.as_ref().ok().copied();
+        }
         match report {
             Ok(report) if report.interrupted() => Err(EINTR),
             report => report.map(|_| ()),
@@ -169,10 +167,10 @@ impl Probe {
 
     fn show_result(&self, out: &mut Text<'_>) -> fmt::Result {
         let content = self.content.lock();
-        match &content.state {
-            State::Fresh => writeln!(out, "outcome none"),
-            State::Running => writeln!(out, "outcome running"),
-            State::Done(report) => show_report(&content.address, report, out),
+        match &content.report {
+            _ if content.running => writeln!(out, "outcome running"),
+            None => writeln!(out, "outcome none"),
+            Some(report) => show_report(&content.address, report, out),
         }
     }
 

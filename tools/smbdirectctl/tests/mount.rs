@@ -104,10 +104,13 @@ fn ways() {
     assert_eq!(stopped(&tree, "rdma=perhaps").1, mount::USAGE);
 }
 
+/// Breaks something.
+type Break = fn(&Tree);
+
 /// What is in the way of RDMA on this side.
 #[test]
 fn impossible() {
-    let cases: [(&str, fn(&Tree), &str); 3] = [
+    let cases: [(&str, Break, &str); 3] = [
         ("vers=2.1", |_| {}, "vers=2.1 has no SMB Direct"),
         (
             "rw",
@@ -135,7 +138,7 @@ fn impossible() {
         assert!([mount::USAGE, mount::FAILED].contains(&exit));
     }
     // what cannot be probed: TCP, or if RDMA is required, cifs will say
-    let cases: [(fn(&Tree), &str); 2] = [
+    let cases: [(Break, &str); 2] = [
         (
             |tree| {
                 tree.remove("sys/kernel/config/smbdirect");

@@ -28,12 +28,13 @@ pub fn failed(stage: &str, cause: &str, errno: u32, more: &str) -> String {
 /// A healthy machine that can also be a client of [`SERVER`].
 pub fn machine() -> Tree {
     let tree = Tree::healthy();
-    tree.write(
-        "commands/ip -j route get 10.9.0.2",
-        r#"[{"dst":"10.9.0.2","dev":"eth1","prefsrc":"10.9.0.1"}]"#,
-    )
-    .write("commands/negotiate 10.9.0.2", "770 8\n")
-    .write("commands/probe 10.9.0.2", CONNECTED);
+    tree.configfs()
+        .write(
+            "commands/ip -j route get 10.9.0.2",
+            r#"[{"dst":"10.9.0.2","dev":"eth1","prefsrc":"10.9.0.1"}]"#,
+        )
+        .write("commands/negotiate 10.9.0.2", "770 8\n")
+        .write("commands/probe 10.9.0.2", CONNECTED);
     tree
 }
 

@@ -175,11 +175,10 @@ impl Tree {
                 &format!("{device}/protocol_errors"),
                 "request_too_short 0\ndata_too_short 2\n",
             )
-            .configfs()
     }
 
     /// Nothing is set.
-    fn configfs(&self) -> &Self {
+    pub fn configfs(&self) -> &Self {
         let dir = "sys/kernel/config/smbdirect";
         self.write(&format!("{dir}/shares"), "* default 0 0 0\n")
             .write(&format!("{dir}/interfaces"), "default\n")
