@@ -172,6 +172,7 @@ impl Directory {
         let probes = root.path(CONFIGFS).join("probes");
         let own = format!("check.{}", std::process::id());
         let mut last = String::new();
+        clean(root, &probes);
         for n in 0..TRIES {
             match fs::create_dir(&probes) {
                 Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
@@ -187,7 +188,6 @@ impl Directory {
                     match e.kind() {
                         // somebody has just removed `probes`, or a process of this number has left it
                         io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists => {}
-                        io::ErrorKind::StorageFull if n == 0 => clean(root, &probes),
                         _ => {
                             let _ = fs::remove_dir(&probes);
                             return Err(last);
@@ -205,7 +205,7 @@ impl Directory {
     }
 }
 
-/// Removes what processes have left that were killed.
+/// Removes what processes have left that were killed: each keeps the module, and there may be few.
 fn clean(root: &Root, probes: &Path) {
     for entry in fs::read_dir(probes).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -213,7 +213,9 @@ fn clean(root: &Root, probes: &Path) {
             .strip_prefix("check.")
             .and_then(|rest| rest.split('.').next());
         let gone = process.is_some_and(|id| !root.exists(&format!("proc/{id}")));
-        if gone {
+        // one of another PID namespace has no number here
+        let result = fs::read_to_string(entry.path().join("result")).unwrap_or_default();
+        if gone && !result.contains("outcome running") {
             let _ = fs::remove_dir(entry.path());
         }
     }
