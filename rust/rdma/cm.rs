@@ -178,7 +178,7 @@ impl Net<'_> {
 pub struct CallersNet(NonNull<bindings::net>);
 
 impl CallersNet {
-    /// That of the current task. In a system call of a task that is not a kernel thread's; sleeping is not needed, but `_ctx` says that there is a task.
+    /// That of the current task, which is not exiting: `_ctx` says that there is one.
     pub fn get(_ctx: &ProcessCtx) -> Result<Self> {
         // SAFETY: A task that can sleep has its namespaces: it loses them when it exits.
         let raw = unsafe { bindings::smbd_current_net() };
