@@ -25,7 +25,8 @@
 
 /* ---- beginning and end ---- */
 
-DECLARE_EVENT_CLASS(smbd_peer_class,
+/* We begin to connect. */
+TRACE_EVENT(smbd_connect,
 	TP_PROTO(u64 conn, const u8 *addr),
 	TP_ARGS(conn, addr),
 	TP_STRUCT__entry(
@@ -39,15 +40,25 @@ DECLARE_EVENT_CLASS(smbd_peer_class,
 	TP_printk("conn=%llu peer=%pISpc", __entry->conn, __entry->addr)
 );
 
-/* We begin to connect. */
-DEFINE_EVENT(smbd_peer_class, smbd_connect,
-	TP_PROTO(u64 conn, const u8 *addr),
-	TP_ARGS(conn, addr));
-
 /* A connection request has become a connection. */
-DEFINE_EVENT(smbd_peer_class, smbd_arrival,
-	TP_PROTO(u64 conn, const u8 *addr),
-	TP_ARGS(conn, addr));
+TRACE_EVENT(smbd_arrival,
+	TP_PROTO(u64 conn, const u8 *addr, const char *device, const u8 *local),
+	TP_ARGS(conn, addr, device, local),
+	TP_STRUCT__entry(
+		__field(u64, conn)
+		__array(u8, addr, sizeof(struct sockaddr_in6))
+		__string(device, device)
+		__array(u8, local, sizeof(struct sockaddr_in6))
+	),
+	TP_fast_assign(
+		__entry->conn = conn;
+		memcpy(__entry->addr, addr, sizeof(struct sockaddr_in6));
+		__assign_str(device);
+		memcpy(__entry->local, local, sizeof(struct sockaddr_in6));
+	),
+	TP_printk("conn=%llu peer=%pISpc device=%s local=%pISpc", __entry->conn, __entry->addr,
+		  __get_str(device), __entry->local)
+);
 
 /* A connection request was refused; conn is the listening socket. */
 TRACE_EVENT(smbd_refused,
@@ -84,22 +95,27 @@ TRACE_EVENT(smbd_policy_refused,
 		  __get_str(command))
 );
 
-/* The connection manager's events. */
+/* The connection manager's events. device is empty, and local no address, until known. */
 TRACE_EVENT(smbd_cm_event,
-	TP_PROTO(u64 conn, u32 event, int status),
-	TP_ARGS(conn, event, status),
+	TP_PROTO(u64 conn, u32 event, int status, const char *device, const u8 *local),
+	TP_ARGS(conn, event, status, device, local),
 	TP_STRUCT__entry(
 		__field(u64, conn)
 		__field(u32, event)
 		__field(int, status)
+		__string(device, device)
+		__array(u8, local, sizeof(struct sockaddr_in6))
 	),
 	TP_fast_assign(
 		__entry->conn = conn;
 		__entry->event = event;
 		__entry->status = status;
+		__assign_str(device);
+		memcpy(__entry->local, local, sizeof(struct sockaddr_in6));
 	),
-	TP_printk("conn=%llu event=%s (%u) status=%d", __entry->conn,
-		  rdma_show_cm_event(__entry->event), __entry->event, __entry->status)
+	TP_printk("conn=%llu event=%s (%u) status=%d device=%s local=%pISpc", __entry->conn,
+		  rdma_show_cm_event(__entry->event), __entry->event, __entry->status,
+		  __get_str(device), __entry->local)
 );
 
 /* The connection is established, with these sizes. */
@@ -187,13 +203,52 @@ DEFINE_EVENT(smbd_conn_class, smbd_closed, TP_PROTO(u64 conn), TP_ARGS(conn));
 
 /* ---- messages and credits ---- */
 
-DECLARE_EVENT_CLASS(smbd_message_class,
-	TP_PROTO(u64 conn, u32 length, u32 remaining, u32 requests, u32 grants, u32 flags,
-		 u32 send_credits, u32 granted, u32 posted),
-	TP_ARGS(conn, length, remaining, requests, grants, flags, send_credits, granted, posted),
+/* As many bytes of a message as the longest negotiate message has. */
+#define SMBD_TRACE_BYTES 32
+
+DECLARE_EVENT_CLASS(smbd_bytes_class,
+	TP_PROTO(u64 conn, u32 length, const u8 *bytes),
+	TP_ARGS(conn, length, bytes),
 	TP_STRUCT__entry(
 		__field(u64, conn)
 		__field(u32, length)
+		__array(u8, bytes, SMBD_TRACE_BYTES)
+	),
+	TP_fast_assign(
+		__entry->conn = conn;
+		__entry->length = length;
+		memcpy(__entry->bytes, bytes, SMBD_TRACE_BYTES);
+	),
+	TP_printk("conn=%llu length=%u bytes=%s", __entry->conn, __entry->length,
+		  __print_hex_str(__entry->bytes,
+				  __entry->length < SMBD_TRACE_BYTES ?
+				  __entry->length : SMBD_TRACE_BYTES))
+);
+
+/* A negotiate message will be posted. */
+DEFINE_EVENT(smbd_bytes_class, smbd_send_negotiate,
+	TP_PROTO(u64 conn, u32 length, const u8 *bytes),
+	TP_ARGS(conn, length, bytes));
+
+/* What came as negotiate message, before it is judged. */
+DEFINE_EVENT(smbd_bytes_class, smbd_recv_negotiate,
+	TP_PROTO(u64 conn, u32 length, const u8 *bytes),
+	TP_ARGS(conn, length, bytes));
+
+/* A message came and was not valid: the first bytes of it. */
+DEFINE_EVENT(smbd_bytes_class, smbd_recv_refused,
+	TP_PROTO(u64 conn, u32 length, const u8 *bytes),
+	TP_ARGS(conn, length, bytes));
+
+DECLARE_EVENT_CLASS(smbd_message_class,
+	TP_PROTO(u64 conn, u32 length, u32 offset, u32 remaining, u32 requests, u32 grants,
+		 u32 flags, u32 send_credits, u32 granted, u32 posted),
+	TP_ARGS(conn, length, offset, remaining, requests, grants, flags, send_credits, granted,
+		posted),
+	TP_STRUCT__entry(
+		__field(u64, conn)
+		__field(u32, length)
+		__field(u32, offset)
 		__field(u32, remaining)
 		__field(u32, requests)
 		__field(u32, grants)
@@ -205,6 +260,7 @@ DECLARE_EVENT_CLASS(smbd_message_class,
 	TP_fast_assign(
 		__entry->conn = conn;
 		__entry->length = length;
+		__entry->offset = offset;
 		__entry->remaining = remaining;
 		__entry->requests = requests;
 		__entry->grants = grants;
@@ -213,23 +269,25 @@ DECLARE_EVENT_CLASS(smbd_message_class,
 		__entry->granted = granted;
 		__entry->posted = posted;
 	),
-	TP_printk("conn=%llu length=%u remaining=%u requests=%u grants=%u flags=%#x send_credits=%u granted=%u posted=%u",
-		  __entry->conn, __entry->length, __entry->remaining, __entry->requests,
-		  __entry->grants, __entry->flags, __entry->send_credits, __entry->granted,
-		  __entry->posted)
+	TP_printk("conn=%llu length=%u offset=%u remaining=%u requests=%u grants=%u flags=%#x send_credits=%u granted=%u posted=%u",
+		  __entry->conn, __entry->length, __entry->offset, __entry->remaining,
+		  __entry->requests, __entry->grants, __entry->flags, __entry->send_credits,
+		  __entry->granted, __entry->posted)
 );
 
 /* A message got its header and will be posted; the last three are after it. */
 DEFINE_EVENT(smbd_message_class, smbd_send,
-	TP_PROTO(u64 conn, u32 length, u32 remaining, u32 requests, u32 grants, u32 flags,
-		 u32 send_credits, u32 granted, u32 posted),
-	TP_ARGS(conn, length, remaining, requests, grants, flags, send_credits, granted, posted));
+	TP_PROTO(u64 conn, u32 length, u32 offset, u32 remaining, u32 requests, u32 grants,
+		 u32 flags, u32 send_credits, u32 granted, u32 posted),
+	TP_ARGS(conn, length, offset, remaining, requests, grants, flags, send_credits, granted,
+		posted));
 
 /* A message was received and found valid; the last three are after it. */
 DEFINE_EVENT(smbd_message_class, smbd_recv,
-	TP_PROTO(u64 conn, u32 length, u32 remaining, u32 requests, u32 grants, u32 flags,
-		 u32 send_credits, u32 granted, u32 posted),
-	TP_ARGS(conn, length, remaining, requests, grants, flags, send_credits, granted, posted));
+	TP_PROTO(u64 conn, u32 length, u32 offset, u32 remaining, u32 requests, u32 grants,
+		 u32 flags, u32 send_credits, u32 granted, u32 posted),
+	TP_ARGS(conn, length, offset, remaining, requests, grants, flags, send_credits, granted,
+		posted));
 
 /* Receives were posted, and may be granted from now on. */
 TRACE_EVENT(smbd_recv_posted,

@@ -15,6 +15,21 @@ use kernel::{ffi::c_char, prelude::*};
 /// An address as `struct sockaddr_in6`, or a shorter one and zeros.
 pub type Address = [u8; core::mem::size_of::<bindings::sockaddr_in6>()];
 
+/// As many bytes of a message as are traced.
+pub const BYTES: usize = bindings::SMBD_TRACE_BYTES as usize;
+
+/// The first bytes of a message; behind a shorter one, zeros.
+pub type Bytes = [u8; BYTES];
+
+/// The first bytes of a message.
+pub fn bytes(message: &[u8]) -> Bytes {
+    let mut out = [0; BYTES];
+    for (to, from) in out.iter_mut().zip(message) {
+        *to = *from;
+    }
+    out
+}
+
 /// A field as C takes it.
 trait Field {
     type C;
@@ -47,7 +62,7 @@ impl Field for Name {
     }
 }
 
-impl Field for Address {
+impl<const N: usize> Field for [u8; N] {
     type C = *const u8;
     fn c(&self) -> *const u8 {
         self.as_ptr()
@@ -94,7 +109,7 @@ macro_rules! events {
             fn write(self) {
                 kernel::macros::paste! {
                     #[cfg(CONFIG_TRACEPOINTS)]
-                    // SAFETY: Numbers by value; texts are static or live as long as the call, and end in NUL; an address is as long as the event copies, and lives as long as the call.
+                    // SAFETY: Numbers by value; texts are static or live as long as the call, and end in NUL; an address and the bytes of a message are as long as the event copies, and live as long as the call.
                     unsafe {
                         bindings::[<rust_do_trace_ $event>]($(self.$field.c(),)*)
                     };
@@ -108,13 +123,15 @@ events! {
     /// We begin to connect.
     smbd_connect => Connect { conn: u64, addr: Address, }
     /// A connection request has become a connection.
-    smbd_arrival => Arrival { conn: u64, addr: Address, }
+    smbd_arrival => Arrival { conn: u64, addr: Address, device: Name, local: Address, }
     /// A connection request was refused; `conn` is the listening socket.
     smbd_refused => Refused { conn: u64, addr: Address, why: &'static CStr, }
     /// A request was refused by the policy of its share.
     smbd_policy_refused => PolicyRefused { share: Name, reason: &'static CStr, command: Name, }
     /// An event of the connection manager.
-    smbd_cm_event => CmEvent { conn: u64, event: u32, status: i32, }
+    smbd_cm_event => CmEvent {
+        conn: u64, event: u32, status: i32, device: Name, local: Address,
+    }
     /// The connection is established.
     smbd_negotiated => Negotiated {
         conn: u64, client: bool, max_send: u32, max_recv: u32, max_fragmented_send: u32,
@@ -128,15 +145,21 @@ events! {
     smbd_teardown => Teardown { conn: u64, }
     /// Everything that the connection had is freed.
     smbd_closed => Closed { conn: u64, }
+    /// A negotiate message will be posted.
+    smbd_send_negotiate => SendNegotiate { conn: u64, length: u32, bytes: Bytes, }
+    /// What came as negotiate message, before it is judged.
+    smbd_recv_negotiate => RecvNegotiate { conn: u64, length: u32, bytes: Bytes, }
+    /// A message came and was not valid.
+    smbd_recv_refused => RecvRefused { conn: u64, length: u32, bytes: Bytes, }
     /// A message got its header and will be posted.
     smbd_send => Send {
-        conn: u64, length: u32, remaining: u32, requests: u32, grants: u32, flags: u32,
-        send_credits: u32, granted: u32, posted: u32,
+        conn: u64, length: u32, offset: u32, remaining: u32, requests: u32, grants: u32,
+        flags: u32, send_credits: u32, granted: u32, posted: u32,
     }
     /// A message was received and found valid.
     smbd_recv => Recv {
-        conn: u64, length: u32, remaining: u32, requests: u32, grants: u32, flags: u32,
-        send_credits: u32, granted: u32, posted: u32,
+        conn: u64, length: u32, offset: u32, remaining: u32, requests: u32, grants: u32,
+        flags: u32, send_credits: u32, granted: u32, posted: u32,
     }
     /// Receives were posted, and may be granted from now on.
     smbd_recv_posted => RecvPosted { conn: u64, count: u32, granted: u32, posted: u32, }

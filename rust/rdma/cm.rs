@@ -353,6 +353,15 @@ impl<H: CmHandler> CmId<H> {
             SockAddr::copy_from(addr.cast())
         }
     }
+
+    /// Our own address, if it is known, and IPv4 or IPv6.
+    pub fn local_addr(&self) -> Option<SockAddr> {
+        // SAFETY: By the type invariants; the address storage is inside the id.
+        unsafe {
+            let addr = core::ptr::addr_of!((*self.as_ptr()).route.addr.src_addr);
+            SockAddr::copy_from(addr.cast())
+        }
+    }
 }
 
 impl<H: CmHandler> Drop for CmId<H> {

@@ -178,6 +178,8 @@ impl Socket {
             trace::Arrival::emit(|| trace::Arrival {
                 conn: child.id,
                 addr: *addr.raw(),
+                device: child.device_name(),
+                local: (request.local_addr()).map_or([0; 28], |addr| *addr.raw()),
             });
         }
         child

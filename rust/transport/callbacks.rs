@@ -57,6 +57,10 @@ impl CmHandler for Socket {
             conn: this.id,
             event: event.number(),
             status: event.status(),
+            device: this.device_name(),
+            local: (this.endpoint.enter())
+                .and_then(|endpoint| endpoint.cm().local_addr())
+                .map_or([0; 28], |addr| *addr.raw()),
         });
         let mut cause = None;
         let result = match event.kind() {

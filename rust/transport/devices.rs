@@ -17,6 +17,7 @@ use smbdirect_kext::{
     ctx::ProcessCtx,
     list::take_first,
     log::{class, Level},
+    name::Name,
     wait::Mode,
 };
 use smbdirect_rdma::{
@@ -130,5 +131,11 @@ impl Socket {
         if let Some(device) = find(device.id()) {
             self.device.populate(device);
         }
+    }
+
+    /// The name of the socket's device; empty until there is one.
+    pub(super) fn device_name(&self) -> Name {
+        let device = self.device.as_ref();
+        device.map_or(Name::EMPTY, |d| Name::new(d.name.to_bytes()))
     }
 }

@@ -15,7 +15,7 @@ use smbdirect_core::{
     link::{Link, SendState},
     recv_queue::Segment,
     time::Millis,
-    wire::data::Header,
+    wire::data::{Header, HEADER_LEN},
 };
 use smbdirect_kext::{
     ctx::ProcessCtx,
@@ -131,6 +131,12 @@ impl Socket {
                 Ok(what) => what,
                 Err(why) => {
                     drop(state);
+                    trace::RecvRefused::emit(|| trace::RecvRefused {
+                        conn: this.id,
+                        length: received.len as u32,
+                        // nothing of the payload
+                        bytes: trace::bytes(pdu.get(..HEADER_LEN).unwrap_or(pdu)),
+                    });
                     this.log(
                         Level::Err,
                         class::RDMA_RECV,
@@ -146,6 +152,7 @@ impl Socket {
                 trace::Recv {
                     conn: this.id,
                     length: h.data_length,
+                    offset: h.data_offset,
                     remaining: h.remaining_data_length,
                     requests: u32::from(h.credits_requested),
                     grants: u32::from(h.credits_granted),

@@ -33,6 +33,7 @@ use smbdirect_kext::{
     gate::Permit,
     log::{class, Level},
     time::now_ms,
+    trace,
 };
 use smbdirect_rdma::{recv_pool::Received, send_ring::Chain, Endpoint};
 
@@ -55,6 +56,11 @@ impl Socket {
 
     /// A message arrived before there is a link. Softirq.
     pub(super) fn on_negotiate(this: ArcBorrow<'_, Self>, received: &Received<'_, Self>) {
+        trace::RecvNegotiate::emit(|| trace::RecvNegotiate {
+            conn: this.id,
+            length: received.len as u32,
+            bytes: trace::bytes(received.slot.bytes().get(..received.len).unwrap_or(&[])),
+        });
         let mut message = NegotiateMessage {
             bytes: [0; NEGOTIATE_MAX],
             len: received.len,
@@ -102,17 +108,26 @@ impl Socket {
             SEND_SLOTS,
         )?;
         this.status.advance(Event::Begin)?;
-        Self::send_raw(endpoint, &client_request(&params.local()))
+        Self::send_raw(this, endpoint, &client_request(&params.local()))
     }
 
     /// Sends bytes outside of the credit system.
-    fn send_raw(endpoint: &Endpoint<Socket>, bytes: &[u8]) -> Result {
+    fn send_raw(
+        this: ArcBorrow<'_, Self>,
+        endpoint: &Endpoint<Socket>,
+        bytes: &[u8],
+    ) -> Result {
         let ring = endpoint.send().ok_or(ENOTCONN)?;
         let mut slot = ring.alloc(false).ok_or(ENOMEM)?;
         slot.buffer()
             .get_mut(..bytes.len())
             .ok_or(EINVAL)?
             .copy_from_slice(bytes);
+        trace::SendNegotiate::emit(|| trace::SendNegotiate {
+            conn: this.id,
+            length: bytes.len() as u32,
+            bytes: trace::bytes(bytes),
+        });
         let mut chain = Chain::new(ring);
         chain.push(slot, bytes.len(), None);
         chain.post(true)
@@ -182,7 +197,7 @@ impl Socket {
                     format_args!("client supports no common protocol version, refused with status {status:#x}"),
                 );
                 endpoint.make_send(ctx, response.len(), 1, 1)?;
-                Self::send_raw(endpoint, &response)?;
+                Self::send_raw(this, endpoint, &response)?;
                 // Give the answer time to leave: the teardown that follows would flush it.
                 Self::linger(endpoint);
                 this.count_breach(Breach::NoCommonVersion);
@@ -221,7 +236,7 @@ impl Socket {
         )?;
         endpoint.make_rw(ctx)?;
         if let Err(error) = Self::establish(this, ctx, endpoint, &negotiated) {
-            let _ = Self::send_raw(endpoint, &server_error_response(NO_RESOURCES));
+            let _ = Self::send_raw(this, endpoint, &server_error_response(NO_RESOURCES));
             Self::linger(endpoint);
             return Err(error);
         }
@@ -245,7 +260,7 @@ impl Socket {
         };
         this.status.advance(Event::Negotiated)?;
         Self::book_established(this);
-        if let Err(error) = Self::send_raw(&endpoint, &response) {
+        if let Err(error) = Self::send_raw(this, &endpoint, &response) {
             Self::fail_for(this, error, Cause::Adapter);
         }
         Ok(())

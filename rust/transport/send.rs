@@ -45,6 +45,7 @@ pub(super) fn trace_send(conn: u64, link: &Link, header: &[u8]) {
         trace::Send {
             conn,
             length: h.data_length,
+            offset: h.data_offset,
             remaining: h.remaining_data_length,
             requests: u32::from(h.credits_requested),
             grants: u32::from(h.credits_granted),

@@ -17,7 +17,7 @@ LINE = re.compile(r"^.*?\[\d+\]\s+\S+\s+[\d.]+: (smbd_\w+): (.*)$")
 STATUS = re.compile(r"\bstatus=[^=]*\((\d+)\)")
 FIELD = re.compile(r"(\w+)=(\S+)")
 # A recording in which one of these is missing proves nothing.
-NEEDED = """connect arrival cm_event negotiated send recv recv_posted post_send wc_send
+NEEDED = """connect arrival cm_event negotiated send_negotiate recv_negotiate send recv recv_posted post_send wc_send
     post_recv wc_recv reg unmap rdma_begin rdma_end fail teardown closed""".split()
 
 
@@ -39,7 +39,7 @@ def parse(lines):
         match = LINE.match(line)
         if not match:
             continue
-        fields = {k: number(v) for k, v in FIELD.findall(match[2])}
+        fields = {k: v if k == "bytes" else number(v) for k, v in FIELD.findall(match[2])}
         status = STATUS.search(match[2])
         if status:
             fields["status"] = int(status[1])
@@ -97,7 +97,18 @@ class Connection:
         rule(f["slot"] in self.receives, f"receive {f['slot']} completes without being posted")
         self.receives.remove(f["slot"])
 
+    def negotiate(self, f):
+        rule(self.granted is None, "a negotiate message after data")
+        rule(len(f["bytes"]) == 2 * min(f["length"], 32), f"bytes of {f['length']} are {f['bytes']}")
+
+    def send_negotiate(self, f):
+        self.negotiate(f)
+
+    def recv_negotiate(self, f):
+        self.negotiate(f)
+
     def message(self, f, sent):
+        rule(f["offset"] % 8 == 0 and (f["offset"] >= 24 or f["length"] == 0), f"data at {f['offset']}")
         rule(f["granted"] <= f["posted"], f"{f['granted']} credits granted, {f['posted']} posted")
         rule(f["send_credits"] < 2**24, f"send_credits {f['send_credits']}")
         if self.granted is not None:
@@ -211,6 +222,7 @@ def mutants(events):
     gone = "remote_inv" if "remote_inv" in middle else "local_inv"
     yield f"smbd_{gone} missing", with_(middle[gone])
     f = events[middle["recv"]][1]
+    yield "data in the header", altered("recv", length=1, offset=16)
     yield "granted above posted", altered("recv", granted=f["posted"] + 1)
     yield "a credit too many", altered("send", send_credits=events[middle["send"]][1]["send_credits"] + 1)
 
