@@ -112,11 +112,7 @@ impl Socket {
     }
 
     /// Sends bytes outside of the credit system.
-    fn send_raw(
-        this: ArcBorrow<'_, Self>,
-        endpoint: &Endpoint<Socket>,
-        bytes: &[u8],
-    ) -> Result {
+    fn send_raw(this: ArcBorrow<'_, Self>, endpoint: &Endpoint<Socket>, bytes: &[u8]) -> Result {
         let ring = endpoint.send().ok_or(ENOTCONN)?;
         let mut slot = ring.alloc(false).ok_or(ENOMEM)?;
         slot.buffer()

@@ -22,5 +22,6 @@ pub mod status;
 pub mod table;
 pub mod text;
 pub mod top;
+pub mod trace;
 pub mod verdict;
 pub mod view;

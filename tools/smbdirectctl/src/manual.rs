@@ -6,7 +6,7 @@ pub mod mount;
 pub mod page;
 pub mod settings;
 
-use crate::{check::fault::Fault, cli};
+use crate::{check::fault::Fault, cli, trace::events::Group};
 use page::Page;
 
 /// Exit statuses below those of `check`.
@@ -21,7 +21,7 @@ const EXITS: [(u8, &str); 8] = [
     ),
     (cli::USAGE, "Wrong arguments."),
     (cli::REFUSED, "The configuration file is refused."),
-    (cli::UNREADABLE, "A file, or what is in force in the kernel, cannot be read, a file or the output cannot be written, or the terminal cannot be used."),
+    (cli::UNREADABLE, "A file, what is in force in the kernel, or its tracing, cannot be read, a file or the output cannot be written, or the terminal cannot be used."),
     (cli::NO_MODULE, "The kernel module is not there, or is another one."),
     (
         cli::KERNEL_REFUSED,
@@ -60,7 +60,7 @@ pub fn tool() -> String {
     for (file, text) in [
         (
             "/sys/kernel/smbdirect",
-            "What status, top and metrics read. Its format is stable.",
+            "What status, top, metrics and trace read. Its format is stable.",
         ),
         (
             "/sys/kernel/config/smbdirect",
@@ -77,6 +77,30 @@ pub fn tool() -> String {
     ] {
         page.tag(file, text);
     }
+    page.section("Trace");
+    page.text("trace shows tracepoints smbdirect:* as a ladder: the seconds since the first event, the connection, an arrow, and what it was.");
+    for (arrow, text) in [
+        (
+            "|-------->|",
+            "A message to the peer; to the left, of the peer. With an x it was refused.",
+        ),
+        (
+            "|========>|",
+            "RDMA Write into the peer's memory; to the left, RDMA Read out of it.",
+        ),
+        (
+            "|. . . . >|",
+            "The connection manager: a connection is asked for.",
+        ),
+        ("*         |", "What happens on this side only."),
+    ] {
+        page.tag(arrow, text);
+    }
+    page.text("Of a Data Transfer message: its payload and where it begins; if it is a fragment, which one, and how much of the whole follows; the credits that it asks for and grants; in brackets the send credits that this side holds and that the peer has of us, after it. The groups of events:");
+    for group in Group::ALL {
+        page.tag(group.name(), group.about());
+    }
+    page.text("A capture (--pcapng) has the headers of messages and nothing of files. What carries them, from Ethernet to InfiniBand, is made up, so that Wireshark decodes them; the length of a frame is that of the message. trace records into an instance of its own below /sys/kernel/tracing/instances, which it removes.");
     page.section("Prometheus");
     page.text("metrics prints the text format 0.0.4. node_exporter takes it from a file below the directory of its textfile collector; a timer of systemd or cron runs, on Debian:");
     page.code(&["smbdirectctl metrics --output /var/lib/prometheus/node-exporter/smbdirect.prom"]);
@@ -98,6 +122,14 @@ pub fn tool() -> String {
         (
             "The same on a client:",
             &["smbdirectctl check --fix-hints server.example"],
+        ),
+        (
+            "What a client and this server say to each other for ten seconds, also for Wireshark:",
+            &["smbdirectctl trace --peer 10.9.0.2 --duration 10 --pcapng client.pcapng"],
+        ),
+        (
+            "The same on another machine, as it happens:",
+            &["ssh root@server smbdirectctl trace --pcapng - | wireshark -k -i -"],
         ),
         (
             "Look at a configuration, compare it, and put it into force:",

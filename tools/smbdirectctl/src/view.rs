@@ -9,7 +9,7 @@ use crate::{
     root::Root,
     run::print,
     state::State,
-    status, top,
+    status, top, trace,
 };
 use clap::{value_parser, Arg, ArgMatches, Command};
 use std::{path::PathBuf, time::Duration};
@@ -39,6 +39,7 @@ enum What {
         hints: bool,
         within: Duration,
     },
+    Trace(Box<trace::Options>),
 }
 
 /// Another machine's files instead of this one: for tests and support.
@@ -116,7 +117,13 @@ pub fn commands() -> Vec<Command> {
                 .help("Time between two looks"),
         )
         .arg(root());
-    vec![status, check, top, metrics]
+    vec![
+        status,
+        check,
+        top,
+        trace::args::command().arg(root()),
+        metrics,
+    ]
 }
 
 /// What the arguments ask for.
@@ -143,6 +150,7 @@ pub fn view(name: &str, args: &ArgMatches) -> Option<View> {
             hints: args.get_flag("fix-hints"),
             within: Duration::from_secs((*args.get_one::<u32>("timeout")?).into()),
         },
+        "trace" => What::Trace(Box::new(trace::args::options(args))),
         _ => return None,
     };
     Some(View { root, what })
@@ -173,6 +181,7 @@ impl View {
                 print(&text)?;
                 Ok(report.fault().map_or(cli::OK, |fault| fault.about().exit))
             }
+            What::Trace(options) => trace::run(&self.root, options),
             What::Top { every } => top::run(&self.root, *every)
                 .map(|()| cli::OK)
                 .map_err(|e| (format!("the terminal: {e}"), cli::UNREADABLE)),

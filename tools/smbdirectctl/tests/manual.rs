@@ -20,6 +20,7 @@ use smbdirectctl::{
     },
     mount::{FAILED, SYSTEM, USAGE},
     names::Parameter,
+    trace::events::Group,
 };
 
 /// The text of a page, as a reader has it.
@@ -112,6 +113,22 @@ fn helper() {
             [".\\\"", ".TH", ".SH", ".PP", ".TP", ".RS", ".RE", ".nf", ".fi"].contains(&request),
             "{line}"
         );
+    }
+}
+
+#[test]
+fn every_group_of_events() {
+    let text = plain(&tool());
+    let help = smbdirectctl::trace::args::command()
+        .render_long_help()
+        .to_string();
+    for group in Group::ALL {
+        assert!(
+            text.contains(&format!("\n.TP\n\\fB{}\\fR\n", group.name())),
+            "{group:?}"
+        );
+        assert!(filled(&tool()).contains(group.about()), "{group:?}");
+        assert!(help.contains(group.name()), "{group:?}");
     }
 }
 
