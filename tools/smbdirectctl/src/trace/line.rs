@@ -66,6 +66,8 @@ pub struct Event<'l> {
     pub time: Time,
     /// On which processor.
     pub cpu: u32,
+    /// In which task, if that is known: the number of a thread.
+    pub task: Option<u32>,
     /// Its name, without `smbd_`.
     pub name: &'l str,
     /// Its fields, in order.
@@ -212,6 +214,12 @@ fn behind_cpu(text: &str) -> Option<(Time, &str, &str)> {
     is_name(name).then_some((time, name, text))
 }
 
+/// What is in front of `[CPU]`: `NAME-TASK`, of perf script `NAME TASK`.
+fn task(text: &str) -> Option<u32> {
+    let (_, task) = text.trim_end().rsplit_once(['-', ' '])?;
+    task.parse().ok()
+}
+
 /// Reads a line. Never fails; the time it takes grows with the line, of which no more than [`LONGEST`] bytes are looked at.
 pub fn parse(line: &str) -> Line<'_> {
     let end = (0..=line.len().min(LONGEST))
@@ -225,14 +233,16 @@ pub fn parse(line: &str) -> Line<'_> {
     let found = line.match_indices('[').find_map(|(at, _)| {
         let (cpu, rest) = line.get(at..)?.strip_prefix('[')?.split_once(']')?;
         let cpu = cpu.parse::<u32>().ok()?;
-        Some((cpu, behind_cpu(rest)?))
+        Some((at, cpu, behind_cpu(rest)?))
     });
-    let Some((cpu, (time, name, text))) = found else {
+    let Some((at, cpu, (time, name, text))) = found else {
         return Line::Unknown;
     };
+    let task = line.get(..at).and_then(task);
     let event = |name, fields| Event {
         time,
         cpu,
+        task,
         name,
         fields,
     };
