@@ -100,7 +100,7 @@ pub fn tool() -> String {
     for group in Group::ALL {
         page.tag(group.name(), group.about());
     }
-    page.text("A capture (--pcapng) has the headers of messages and nothing of files. What carries them, from Ethernet to InfiniBand, is made up, so that Wireshark decodes them; the length of a frame is that of the message. trace records into an instance of its own below /sys/kernel/tracing/instances, which it removes.");
+    page.text("A capture (--pcapng) has the headers of messages and nothing of files. What carries them, from Ethernet to InfiniBand, is made up, so that Wireshark decodes them; the length of a frame is that of the message. trace records into an instance of its own below /sys/kernel/tracing/instances, which it removes. top does the same for its latencies: each transfer costs two trace events as long as they are shown.");
     page.section("Prometheus");
     page.text("metrics prints the text format 0.0.4. node_exporter takes it from a file below the directory of its textfile collector; a timer of systemd or cron runs, on Debian:");
     page.code(&["smbdirectctl metrics --output /var/lib/prometheus/node-exporter/smbdirect.prom"]);
@@ -114,6 +114,10 @@ pub fn tool() -> String {
         (
             "Rates, every five seconds:",
             &["smbdirectctl status --watch 5"],
+        ),
+        (
+            "Connections at work, without recording tracepoints for latencies:",
+            &["smbdirectctl top --no-latency"],
         ),
         (
             "Why clients do not come over RDMA, and what to type:",

@@ -96,6 +96,21 @@ pub fn rate(n: f64) -> String {
     scaled(n, 1000.0, &["B/s", "kB/s", "MB/s", "GB/s", "TB/s"])
 }
 
+/// A time in nanoseconds, in two digits or three and a unit from the microsecond on: `310 µs`, `2.1 ms`.
+#[allow(clippy::cast_precision_loss)] // shown with three digits
+pub fn micros(nanos: u64) -> String {
+    let (mut n, mut unit) = (nanos as f64 / 1000.0, "µs");
+    for larger in ["ms", "s"] {
+        // 999.6 would become "1000"
+        if n >= 999.5 {
+            (n, unit) = (n / 1000.0, larger);
+        }
+    }
+    // nor 9.96 "10.0"; a microsecond is what clocks of recordings have
+    let digits = usize::from(n < 9.95 && unit != "µs");
+    format!("{n:.digits$} {unit}")
+}
+
 fn scaled(mut n: f64, step: f64, units: &[&str]) -> String {
     let mut unit = "";
     for (at, name) in units.iter().enumerate() {

@@ -237,7 +237,7 @@ pub fn present(root: &Root) -> (Conns, Vec<String>) {
 }
 
 /// What ends a recording from outside.
-fn signals() -> io::Result<Arc<AtomicBool>> {
+pub(crate) fn signals() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         // the second one ends this program at once; what it leaves the next one removes

@@ -32,6 +32,7 @@ enum What {
     },
     Top {
         every: Duration,
+        latency: bool,
     },
     Check {
         server: Option<String>,
@@ -106,7 +107,7 @@ pub fn commands() -> Vec<Command> {
         .arg(root());
     let top = Command::new("top")
         .about("Watch connections at work, on the whole terminal")
-        .long_about("Watch connections at work, on the whole terminal: throughput, operations and waits in a second, with a graph of all and of the selected one. Keys: q quit, s next order, r reverse, p pause, up and down select.")
+        .long_about("Watch connections at work, on the whole terminal: throughput, operations and waits in a second, with a graph of all and of the selected one; and how long RDMA took in the last 10 seconds, by powers of two from 1 µs to 16 s: of a server its RDMA reads and writes, of a client the time from the registration of memory for a request until its key is invalidated. Tracepoints of the module are recorded for that, which needs root and costs some time for each transfer as long as it is shown; l and --no-latency switch it off. Keys: q quit, s next order, r reverse, p pause, l latency, up and down select.")
         .arg(
             Arg::new("interval")
                 .long("interval")
@@ -116,6 +117,7 @@ pub fn commands() -> Vec<Command> {
                 .value_parser(seconds())
                 .help("Time between two looks"),
         )
+        .arg(flag("no-latency", "Begin without latencies, and without recording tracepoints"))
         .arg(root());
     vec![
         status,
@@ -143,6 +145,7 @@ pub fn view(name: &str, args: &ArgMatches) -> Option<View> {
         },
         "top" => What::Top {
             every: Duration::from_secs((*args.get_one::<u32>("interval")?).into()),
+            latency: !args.get_flag("no-latency"),
         },
         "check" => What::Check {
             server: args.get_one::<String>("server").cloned(),
@@ -182,7 +185,7 @@ impl View {
                 Ok(report.fault().map_or(cli::OK, |fault| fault.about().exit))
             }
             What::Trace(options) => trace::run(&self.root, options),
-            What::Top { every } => top::run(&self.root, *every)
+            What::Top { every, latency } => top::run(&self.root, *every, *latency)
                 .map(|()| cli::OK)
                 .map_err(|e| (format!("the terminal: {e}"), cli::UNREADABLE)),
             What::Metrics { output } => {

@@ -20,8 +20,10 @@ use ratatui::{
 use smbdirectctl::{
     state::State,
     top::{
-        app::{App, Sort},
+        app::{App, Latency, Sort},
         draw,
+        latency::Latencies,
+        recorder::Why,
     },
 };
 use std::time::Duration;
@@ -87,7 +89,7 @@ fn drawing() {
     };
     has("RDMA in use: yes (3 connections)");
     has("RDMA in 3.2 MB/s, out 0 B/s inline in 0 B/s, out 550 B/s 0 op/s 14 stalls/s");
-    has("all connections: 3.2 MB/s, most 3.2 MB/s");
+    has("all: 3.2 MB/s, most 3.2 MB/s");
     has("3 connections, sorted by bytes");
     has("ID ROLE PEER DEVICE RDMA INLINE OP/S STALLS/S CREDITS");
     has("2 server 10.9.0.2:49152 rxe0 3 MB/s 0 B/s 0 1 254");
@@ -152,6 +154,106 @@ fn selection() {
     assert!(screen(&app, 100, 24).join("\n").contains("no connection"));
 }
 
+/// Transfers of connection 1, the client's requests of 8, and what the kernel lost.
+fn recorded(client: bool, lost: bool) -> Latencies {
+    let mut all = Latencies::default();
+    let mut line = |micros: u64, task: u64, text: String| {
+        let (whole, part) = (micros / 1_000_000, micros % 1_000_000);
+        all.line(&format!(
+            " k-{task} [000] ..... {whole}.{part:06}: smbd_{text}"
+        ));
+    };
+    for n in 0..100 {
+        let took = if n < 90 { 310 } else { 2100 };
+        let transfer = "conn=1 op=read length=1 descriptors=1 error=0";
+        line(n, n, format!("rdma_begin: {transfer}"));
+        line(n + took, n, format!("rdma_end: {transfer}"));
+        if client {
+            line(
+                n,
+                n,
+                format!("reg: conn=8 key={n:#x} iova=0x0 length=1 access=read"),
+            );
+            line(n + 5000, n, format!("remote_inv: conn=8 key={n:#x} ok=1"));
+        }
+    }
+    if lost {
+        all.line("CPU:0 [LOST 1200 EVENTS]");
+    }
+    all
+}
+
+#[test]
+fn latency() {
+    let (_tree, mut app) = working();
+    let text = |app: &App, width| screen(app, width, 24).join("\n");
+    assert!(!text(&app, 100).contains("latency:"));
+    app.latency = Latency::On(recorded(false, false));
+    let lines = screen(&app, 100, 24);
+    let all = lines.join("\n");
+    assert!(
+        all.contains("┐┌ RDMA latency, 10 s: median 304 µs, 99 % 2.2 ms ─"),
+        "{all}"
+    );
+    // the whole height where most are, below what is left of a tenth, above their labels
+    let place = |line: &str, c: char| line.chars().position(|x| x == c);
+    let axis = lines.iter().position(|l| l.contains("32 µs")).unwrap();
+    assert!(
+        lines[axis].contains("1 µs      32 µs     1 ms      32 ms     1 s"),
+        "{all}"
+    );
+    let left = place(&lines[axis], '1').unwrap();
+    let bar = |at: usize| lines[axis - 1].chars().nth(left + 2 * at).unwrap();
+    assert_eq!((bar(8), bar(11), bar(9)), ('█', '▂', ' '), "{all}");
+    assert_eq!(lines[axis - 3].chars().nth(left + 16), Some('█'), "{all}");
+    // of the selected connection
+    assert!(
+        all.contains("RDMA latency: median 304 µs, 99 % 2.2 ms"),
+        "{all}"
+    );
+    press(&mut app, KeyCode::Up);
+    assert!(text(&app, 100).contains("RDMA latency: nothing yet"));
+    // throughput is still there
+    assert!(all.contains("all: 3.2 MB/s, most 3.2 MB/s"), "{all}");
+
+    app.latency = Latency::On(recorded(true, true));
+    let all = text(&app, 100);
+    assert!(
+        all.contains("10 s: server 304 µs/2.2 ms, client 4.9 ms/4.9 ms"),
+        "{all}"
+    );
+    assert!(all.contains(" 1.2 k events lost "), "{all}");
+
+    app.latency = Latency::On(Latencies::default());
+    assert!(text(&app, 100).contains("RDMA latency, 10 s: nothing yet"));
+    app.latency = Latency::None(Why {
+        text: "only root may trace\u{1b}[2J".into(),
+        passing: false,
+    });
+    let all = text(&app, 100);
+    assert!(all.contains("RDMA latency: no tracing"), "{all}");
+    assert!(all.contains("only root may trace\u{fffd}[2J"), "{all}");
+}
+
+#[test]
+fn latency_key() {
+    let mut app = App::default();
+    press(&mut app, KeyCode::Char('l'));
+    assert!(matches!(app.latency, Latency::Asked));
+    for latency in [
+        Latency::Asked,
+        Latency::On(Latencies::default()),
+        Latency::None(Why {
+            text: String::new(),
+            passing: true,
+        }),
+    ] {
+        app.latency = latency;
+        press(&mut app, KeyCode::Char('l'));
+        assert!(matches!(app.latency, Latency::Off));
+    }
+}
+
 #[test]
 fn pause_and_end() {
     let (tree, mut app) = working();
@@ -190,10 +292,25 @@ fn limits() {
     assert_eq!(app.history.last(10_000).len(), 512);
     assert_eq!(app.history.most(), 0, "what moved is forgotten");
     let empty = App::default();
+    let mut full = working().1;
+    full.latency = Latency::On(recorded(true, true));
+    let mut without = working().1;
+    without.latency = Latency::None(Why {
+        text: "no ".repeat(1000),
+        passing: false,
+    });
     let mut nothing = App::default();
     nothing.look(State::read(&Tree::empty().root()), SECOND);
-    for (width, height) in [(1, 1), (3, 2), (20, 5), (80, 24), (300, 100)] {
-        for app in [&app, &empty, &nothing] {
+    for (width, height) in [
+        (1, 1),
+        (3, 2),
+        (20, 5),
+        (71, 9),
+        (72, 24),
+        (80, 24),
+        (300, 100),
+    ] {
+        for app in [&app, &empty, &nothing, &full, &without] {
             assert_eq!(screen(app, width, height).len(), usize::from(height));
         }
     }

@@ -2,6 +2,7 @@
 
 //! What is shown, in which order, and what keys do. Knows no terminal.
 
+use super::{latency::Latencies, recorder::Why};
 use crate::{
     rates::{Interval, Rates},
     state::{connections::Connection, State},
@@ -90,6 +91,20 @@ pub struct Row {
     pub rates: Rates,
 }
 
+/// How long RDMA takes, and whether that is to be seen.
+#[derive(Debug, Default)]
+pub enum Latency {
+    /// Not to be seen, and not recorded.
+    #[default]
+    Off,
+    /// To be recorded from now on.
+    Asked,
+    /// It cannot be recorded.
+    None(Why),
+    /// It is recorded.
+    On(Latencies),
+}
+
 /// All that is shown.
 #[derive(Debug, Default)]
 pub struct App {
@@ -106,6 +121,8 @@ pub struct App {
     pub reverse: bool,
     /// Nothing is updated.
     pub paused: bool,
+    /// How long RDMA takes.
+    pub latency: Latency,
     selected: Option<u64>,
     verdict: Option<Verdict>,
     ended: bool,
@@ -224,6 +241,12 @@ impl App {
             KeyCode::Char('s') => self.sort = self.sort.next(),
             KeyCode::Char('r') => self.reverse = !self.reverse,
             KeyCode::Char('p') => self.paused = !self.paused,
+            KeyCode::Char('l') => {
+                self.latency = match self.latency {
+                    Latency::Off => Latency::Asked,
+                    _ => Latency::Off,
+                }
+            }
             KeyCode::Down | KeyCode::Char('j') => self.select(true),
             KeyCode::Up | KeyCode::Char('k') => self.select(false),
             _ => {}

@@ -2,7 +2,10 @@
 
 //! Draws it.
 
-use super::app::{App, Row};
+use super::{
+    app::{App, Latency, Row},
+    panel,
+};
 use crate::{
     state::connections::Connection,
     table::{bytes, count, duration, plain, rate},
@@ -18,6 +21,8 @@ use ratatui::{
 /// Height of a graph with its frame, and of what is said of one connection.
 const GRAPH: u16 = 6;
 const DETAILS: u16 = 6;
+/// The same with a line of latencies.
+const DETAILS_LATENCY: u16 = 7;
 
 /// Heading, width, and whether it is a number.
 const COLUMNS: [(&str, u16, bool); 9] = [
@@ -34,20 +39,28 @@ const COLUMNS: [(&str, u16, bool); 9] = [
 
 /// All of it.
 pub fn all(frame: &mut Frame<'_>, app: &App) {
+    let high = match app.latency {
+        Latency::On(_) => DETAILS_LATENCY,
+        _ => DETAILS,
+    };
     let [head, graph, list, details, keys] = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(GRAPH),
         Constraint::Min(3),
-        Constraint::Length(DETAILS),
+        Constraint::Length(high),
         Constraint::Length(1),
     ])
     .areas(frame.area());
     header(frame, app, head);
+    let (graph, beside) = panel::beside(app, graph);
     throughput(frame, app, graph);
+    if let Some(area) = beside {
+        panel::latency(frame, app, area);
+    }
     connections(frame, app, list);
     selected(frame, app, details);
     frame.render_widget(
-        Paragraph::new("q quit   s sort   r reverse   p pause   up, down select").dim(),
+        Paragraph::new("q quit   s sort   r reverse   p pause   l latency   up, down select").dim(),
         keys,
     );
 }
@@ -92,7 +105,7 @@ fn inside(area: Rect) -> usize {
 #[allow(clippy::cast_precision_loss)] // shown with three digits
 fn throughput(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let title = format!(
-        " all connections: {}, most {} ",
+        " all: {}, most {} ",
         rate(app.total.bytes()),
         rate(app.history.most() as f64)
     );
@@ -193,8 +206,13 @@ fn selected(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let [left, right] =
         Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(area);
     let title = format!(" {} {} ", row.connection.id, plain(&row.connection.peer));
+    let mut lines = about(&row.connection);
+    if let Latency::On(latencies) = &app.latency {
+        let all = latencies.of(row.connection.id);
+        lines.push(Line::from(format!("RDMA latency: {all}")));
+    }
     frame.render_widget(
-        Paragraph::new(about(&row.connection)).block(Block::bordered().title(title)),
+        Paragraph::new(lines).block(Block::bordered().title(title)),
         left,
     );
     let data = history.map_or_else(Vec::new, |h| h.last(inside(right)));
