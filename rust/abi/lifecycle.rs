@@ -15,8 +15,9 @@ use smbdirect_kext::{bindings, ctx::ProcessCtx, log::Sink};
 use smbdirect_rdma::{
     addr::SockAddr,
     client::NetDevice,
-    cm::{CmId, Net},
+    cm::CmId,
     device::{frwr_supported, node_type},
+    net::Net,
 };
 
 signature!(

@@ -25,7 +25,7 @@ use smbdirect_kext::{
     name::{Name, NAME_BYTES},
     sysfs::Text,
 };
-use smbdirect_rdma::{addr::SockAddr, cm::CallersNet};
+use smbdirect_rdma::{addr::SockAddr, net::CallersNet};
 
 /// Most probes.
 const MAX_PROBES: u32 = 16;

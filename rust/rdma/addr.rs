@@ -2,7 +2,7 @@
 
 //! Socket addresses as values.
 
-use crate::cm::Net;
+use crate::net::Net;
 use core::{fmt, mem::size_of};
 use kernel::{error::to_result, prelude::*};
 use smbdirect_kext::{bindings, name::Name};

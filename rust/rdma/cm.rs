@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/rdma/rdma_cm.h`](srctree/include/rdma/rdma_cm.h)
 
-use crate::{addr::SockAddr, device::Device};
+use crate::{addr::SockAddr, device::Device, net::Net};
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
     error::{from_err_ptr, to_result},
@@ -151,55 +151,6 @@ impl ConnParam {
     }
 }
 
-/// The network namespace a C caller named, for the time of that call.
-#[derive(Clone, Copy)]
-pub struct Net<'a>(*mut bindings::net, PhantomData<&'a ()>);
-
-impl Net<'_> {
-    /// Wraps a `struct net`.
-    ///
-    /// # Safety
-    ///
-    /// The namespace is alive for the lifetime of the value.
-    pub unsafe fn from_raw(raw: *mut bindings::net) -> Self {
-        Self(raw, PhantomData)
-    }
-
-    pub(crate) fn as_ptr(&self) -> *mut bindings::net {
-        self.0
-    }
-}
-
-/// The network namespace that a system call came from, which stays while this lives.
-///
-/// # Invariants
-///
-/// A reference of the namespace is ours.
-pub struct CallersNet(NonNull<bindings::net>);
-
-impl CallersNet {
-    /// That of the current task, which is not exiting: `_ctx` says that there is one.
-    pub fn get(_ctx: &ProcessCtx) -> Result<Self> {
-        // SAFETY: A task that can sleep has its namespaces: it loses them when it exits.
-        let raw = unsafe { bindings::smbd_current_net() };
-        // INVARIANT: The reference just taken.
-        NonNull::new(raw).map(Self).ok_or(EINVAL)
-    }
-
-    /// For calls.
-    pub fn net(&self) -> Net<'_> {
-        // SAFETY: By the type invariant it lives as long as `self`.
-        unsafe { Net::from_raw(self.0.as_ptr()) }
-    }
-}
-
-impl Drop for CallersNet {
-    fn drop(&mut self) {
-        // SAFETY: Our reference, by the type invariant.
-        unsafe { bindings::smbd_net_put(self.0.as_ptr()) }
-    }
-}
-
 /// An `rdma_cm_id` whose events go to an `H`.
 ///
 /// Pins the device it is bound to. Dropping it waits for a running handler, and no handler runs afterwards.
@@ -225,7 +176,7 @@ impl<H: CmHandler> CmId<H> {
         // SAFETY: `net` is alive; `cm_event::<H>` expects exactly this context.
         let id = from_err_ptr(unsafe {
             bindings::__rdma_create_kernel_id(
-                net.0,
+                net.as_ptr(),
                 Some(cm_event::<H>),
                 context.cast_mut().cast(),
                 bindings::rdma_ucm_port_space_RDMA_PS_TCP,

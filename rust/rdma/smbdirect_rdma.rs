@@ -30,6 +30,7 @@ pub mod device;
 pub mod endpoint;
 pub mod memory;
 pub mod mr;
+pub mod net;
 pub mod recv_pool;
 pub mod rw;
 pub mod send_ring;

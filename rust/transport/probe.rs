@@ -14,7 +14,7 @@ use core::ffi::CStr;
 use kernel::{prelude::*, sync::Arc};
 use smbdirect_core::lifecycle::Status;
 use smbdirect_kext::{ctx::ProcessCtx, name::Name, time::now_ms};
-use smbdirect_rdma::{addr::SockAddr, cm::Net};
+use smbdirect_rdma::{addr::SockAddr, net::Net};
 
 /// Ports of SMB Direct and what devices each is for, in the order in which cifs tries them.
 const PORTS: [(u16, u64); 2] = [(5445, FLAG_ONLY_IW), (445, FLAG_ONLY_IB)];

@@ -37,8 +37,9 @@ use smbdirect_kext::{
 };
 use smbdirect_rdma::{
     addr::{Host, SockAddr},
-    cm::{CmId, Net},
+    cm::CmId,
     device::{node_type, Device},
+    net::Net,
     Endpoint,
 };
 

@@ -5,8 +5,9 @@
 use crate::{
     addr::SockAddr,
     client,
-    cm::{CmHandler, CmId, ConnParam, ConnectRequest, Event, EventKind, Net},
+    cm::{CmHandler, CmId, ConnParam, ConnectRequest, Event, EventKind},
     memory::MEMORY,
+    net::Net,
     recv_pool::Received,
     verbs::QueueSizes,
     Endpoint, Fault, Owner,
