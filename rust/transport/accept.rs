@@ -146,6 +146,9 @@ impl Socket {
                 "the device cannot do what the port asks for",
             );
         }
+        let Some(known) = devices::find(id) else {
+            return refuse(Refusal::Device, "the device is being removed");
+        };
         let (initiator, responder) = request.event().depths();
         let (mut peer_serves, mut peer_issues) = (initiator, responder);
         let mut answer = None;
@@ -171,7 +174,7 @@ impl Socket {
         if let Some(size) = set(Number::MaxFragmentedSize) {
             child.fragmented_size.populate(size);
         }
-        child.use_device(device);
+        child.device.populate(known);
         child.listener.populate(listener.clone());
         if let Some(addr) = peer {
             child.peer.populate(addr);

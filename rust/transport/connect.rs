@@ -124,7 +124,6 @@ impl Socket {
         let ctx = ProcessCtx::enter();
         let endpoint = this.enter()?;
         let device = endpoint.cm().device().ok_or(ENODEV)?;
-        this.use_device(device);
         let port = endpoint.cm().port();
         let mut params = this.params.get();
         Self::check_device(&params, device, port).inspect_err(|_| {
@@ -137,6 +136,7 @@ impl Socket {
                 ),
             );
         })?;
+        this.use_device(device)?;
         params.responder_resources = params
             .responder_resources
             .min(u16::try_from(device.max_qp_rd_atom()).unwrap_or(u16::MAX));

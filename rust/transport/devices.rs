@@ -79,15 +79,16 @@ impl Watcher for Devices {
     }
 
     fn removed(&self, id: DeviceId) {
-        end_all(id);
+        // From here on no connection begins over it.
         let gone = take_first(&mut crate::DEVICES.lock(), |device| device.id == id);
+        end_all(id);
         if let (Some(device), Some(observer)) = (gone, OBSERVER.as_ref()) {
             observer.device_removed(&device);
         }
     }
 }
 
-/// Ends all connections over a device and waits until they are torn down. Sleeps.
+/// Ends all connections over a device that is known no more, and waits until they are torn down. Sleeps.
 ///
 /// rdma_cm would do it a moment later, but gives the device back before the GID that each of its ids holds (`cma_release_dev`): a thread that is held up
 /// between the two puts the GID when the device is gone.
@@ -100,16 +101,23 @@ fn end_all(id: DeviceId) {
             .filter(|s| s.device.as_ref().is_some_and(|d| d.id == id) && wanted(s));
         over.next().cloned()
     };
+    let end = |socket: &Arc<Socket>| {
+        if socket.status.first_error().is_none() {
+            socket.log(
+                Level::Err,
+                class::RDMA_EVENT,
+                format_args!("the device is removed"),
+            );
+            Socket::fail_for(socket.as_arc_borrow(), ENETDOWN, Cause::Device);
+        }
+    };
     // All begin to end before the first is waited for.
     while let Some(socket) = find(|s| s.status.first_error().is_none()) {
-        socket.log(
-            Level::Err,
-            class::RDMA_EVENT,
-            format_args!("the device is removed"),
-        );
-        Socket::fail_for(socket.as_arc_borrow(), ENETDOWN, Cause::Device);
+        end(&socket);
     }
     while let Some(socket) = find(|_| true) {
+        // One that was about to begin when the device was forgotten.
+        end(&socket);
         socket.events.wait(&ctx, Mode::Uninterruptible, None, || {
             socket.torn_down.load(Acquire).then_some(())
         });
@@ -126,11 +134,10 @@ pub(super) fn find(id: DeviceId) -> Option<Arc<DeviceStats>> {
 }
 
 impl Socket {
-    /// Books the socket's events and traffic on a device from now on.
-    pub(super) fn use_device(&self, device: Device<'_>) {
-        if let Some(device) = find(device.id()) {
-            self.device.populate(device);
-        }
+    /// Books the socket's events and traffic on a device from now on. `-ENODEV`: it is going away.
+    pub(super) fn use_device(&self, device: Device<'_>) -> Result {
+        self.device.populate(find(device.id()).ok_or(ENODEV)?);
+        Ok(())
     }
 
     /// The name of the socket's device; empty until there is one.
