@@ -69,6 +69,10 @@ def boot(lab, programs, subject, params, out, on_line):
     case.modules = ("rust" if subject == "rust" else "c",)
     case.name = "run"
     case.files = (program,)
+    if subject == "rust" and os.environ.get("BENCH_KSMBD") == "policy":
+        case.files += ("build/ksmbd/policy/ksmbd.ko",)
+        case.params["SHARE_POLICY"] = "yes"
+        lab.build_files(case.files[1:])
     target = os.path.join(out, subject)
     shutil.rmtree(target, ignore_errors=True)
     os.makedirs(target)

@@ -13,6 +13,18 @@
 
 . /lab/share/guest/bench/passes.sh
 
+# The share that is measured stays `auto`.
+policy_of_another() {
+	local draft=/sys/kernel/config/smbdirect/bench
+	[ "$(cat /sys/module/ksmbd/parameters/smbdirect_policy)" = 1 ] || die 'this ksmbd does not ask'
+	mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+	mkdir $draft $draft/shares $draft/shares/other
+	echo off >$draft/shares/other/smb_direct
+	echo 1 >$draft/commit
+	rmdir $draft/shares/other $draft/shares $draft
+	grep -q 'other' /sys/kernel/config/smbdirect/shares || die 'the policy is not in force'
+}
+
 run() {
 	local test random='' signed=''
 	cp "$MODULES/bench-op" /tmp/bench-op
@@ -21,6 +33,7 @@ run() {
 	modules_load
 	link_up rxe
 	ksmbd_start
+	[ -z "${SHARE_POLICY:-}" ] || policy_of_another
 	dd if=/dev/zero of="$SHARE_DIR/data" bs=1M count="$FILE_MIB" status=none
 	for test in $TESTS; do
 		case $test in
