@@ -29,34 +29,22 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tree::Tree;
+use tree::{random::Random, Tree};
 
-/// Deterministic, so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % below.max(1) as u64) as usize
-    }
-
-    fn mutated(&mut self, original: &[u8]) -> Vec<u8> {
-        let mut bytes = original.to_vec();
-        for _ in 0..=self.next(4) {
-            let at = self.next(bytes.len());
-            match self.next(3) {
-                0 => bytes.truncate(at),
-                1 if at < bytes.len() => bytes[at] = self.next(256) as u8,
-                _ => {
-                    let piece = PIECES[self.next(PIECES.len())];
-                    bytes.splice(at..at, piece.iter().copied());
-                }
+fn mutated(random: &mut Random, original: &[u8]) -> Vec<u8> {
+    let mut bytes = original.to_vec();
+    for _ in 0..=random.next(4) {
+        let at = random.next(bytes.len());
+        match random.next(3) {
+            0 => bytes.truncate(at),
+            1 if at < bytes.len() => bytes[at] = random.next(256) as u8,
+            _ => {
+                let piece = PIECES[random.next(PIECES.len())];
+                bytes.splice(at..at, piece.iter().copied());
             }
         }
-        bytes
     }
+    bytes
 }
 
 const PIECES: [&[u8]; 18] = [
@@ -110,7 +98,7 @@ fn mutations_of_the_corpus() {
             let original = fs::read(entry.unwrap().path()).unwrap();
             look_at(&original);
             for _ in 0..100 {
-                look_at(&random.mutated(&original));
+                look_at(&mutated(&mut random, &original));
             }
         }
     }
@@ -162,7 +150,7 @@ fn mutations_of_a_machine() {
     for path in &all {
         let original = fs::read(path).unwrap();
         for _ in 0..6 {
-            fs::write(path, random.mutated(&original)).unwrap();
+            fs::write(path, mutated(&mut random, &original)).unwrap();
             let now = State::read(&root);
             let interval = Interval {
                 then: &then,

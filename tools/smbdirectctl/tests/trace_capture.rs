@@ -20,7 +20,7 @@ use smbdirect_core::wire::{
 };
 use smbdirectctl::trace::{conns::Conns, events, filter::Wanted, session::Session, Options};
 use std::{fs, net::IpAddr, path::Path, time::Duration};
-use tree::Tree;
+use tree::{random::Random, Tree};
 
 /// A frame of the capture.
 #[derive(Debug)]
@@ -222,18 +222,6 @@ a-1 [000] ..... 1.5: smbd_send: conn=11 length=4294967296 offset=24 remaining=0 
     // longer than a capture can say; and what cannot be a header
     assert_eq!(all[6].length, u32::MAX);
     assert_eq!(all.len(), 7);
-}
-
-/// Deterministic, so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % below.max(1) as u64) as usize
-    }
 }
 
 const PIECES: [&str; 20] = [

@@ -5,6 +5,7 @@
 #![allow(dead_code)] // each test uses a part
 
 pub mod check;
+pub mod random;
 
 use smbdirectctl::root::Root;
 use std::{
