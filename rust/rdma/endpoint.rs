@@ -286,11 +286,11 @@ impl<O: Owner> Drop for Endpoint<O> {
         if let Some(rw) = self.rw() {
             rw.release_all(&ctx);
         }
-        let device = self.verbs().map(Verbs::device);
         // The QP is destroyed here: no completion comes any more, and no buffer is in use.
         drop(core::mem::replace(&mut self.verbs, SetOnce::new()));
-        if let (Some(mrs), Some(device)) = (self.mrs(), device) {
-            mrs.destroy_all(&ctx, device);
+        if let Some(mrs) = self.mrs() {
+            // SAFETY: Just destroyed.
+            unsafe { mrs.destroy_all(&ctx) };
         }
     }
 }

@@ -86,6 +86,12 @@ impl Pd {
     pub(crate) fn as_ptr(&self) -> *mut bindings::ib_pd {
         self.raw
     }
+
+    /// The device, set at allocation.
+    pub(crate) fn device(&self) -> *mut bindings::ib_device {
+        // SAFETY: By the type invariant.
+        unsafe { (*self.raw).device }
+    }
 }
 
 impl Drop for Pd {
@@ -242,8 +248,7 @@ impl<O: Owner> Verbs<O> {
     }
 
     pub(crate) fn device(&self) -> *mut bindings::ib_device {
-        // SAFETY: By the type invariants; a PD's device is set at allocation.
-        unsafe { (*self.pd.as_ptr()).device }
+        self.pd.device()
     }
 
     pub(crate) fn port(&self) -> u32 {

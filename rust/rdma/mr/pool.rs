@@ -73,8 +73,8 @@ impl<O: Owner> MrPool<O> {
         pages: u32,
     ) -> Result<Pin<KBox<Self>>> {
         // SAFETY: By the safety requirement.
-        let (pd, device) = unsafe { ((*verbs).pd().clone(), (*verbs).device()) };
-        let device = NonNull::new(device).ok_or(EINVAL)?;
+        let pd = unsafe { (*verbs).pd().clone() };
+        let device = NonNull::new(pd.device()).ok_or(EINVAL)?;
         // SAFETY: The endpoint's device is registered, and pinned by its cm_id.
         let takes_holes = unsafe { Device::from_raw(device) }.supports_sg_gaps();
         let lists = Lists {
@@ -199,8 +199,12 @@ impl<O: Owner> MrPool<O> {
         self.waiters.wake_all();
     }
 
-    /// Turns every region into a shell: deregisters it and releases its mapping. The QP is destroyed. Sleeps.
-    pub(crate) fn destroy_all(&self, _ctx: &ProcessCtx, device: *mut bindings::ib_device) {
+    /// Turns every region into a shell: deregisters it and releases its mapping. Sleeps.
+    ///
+    /// # Safety
+    ///
+    /// The QP is destroyed.
+    pub(crate) unsafe fn destroy_all(&self, _ctx: &ProcessCtx) {
         // The list keeps the regions themselves until the pool is dropped.
         let mut at = 0;
         loop {
@@ -212,8 +216,8 @@ impl<O: Owner> MrPool<O> {
                 // Held until what was left is there: an owner that finds no hardware half collects it.
                 let mut guard = mr.hw.lock();
                 if let Some(hw) = (*guard).take() {
-                    // SAFETY: No work request refers to it: the QP is gone. The endpoint's device, for which all its regions were mapped.
-                    if let Some(left) = unsafe { hw.destroy(device) } {
+                    // SAFETY: No work request refers to it: the QP is gone. The device of the PD that region and QP have in common is the one it was mapped for.
+                    if let Some(left) = unsafe { hw.destroy(self.pd.device()) } {
                         *mr.left.lock() = Some(left);
                     }
                 }
