@@ -20,7 +20,7 @@ run() {
 	share_mount /mnt/two cache=none,nosharesock
 	load /mnt/one --rw=read --bs=1M &
 	load /mnt/two --rw=randrw --bs=64k --rate_process=poisson --rate=3m &
-	python3 "$lib/terminal.py" 100 26 45 "$OUT/top.ansi" "$MODULES/smbdirectctl" top ||
+	python3 "$lib/screen.py" 100 26 keep="$OUT/top.ansi" pass=45 keep= type=q end=0 -- "$MODULES/smbdirectctl" top ||
 		die 'top ended badly'
 	pkill -x fio || true
 	wait

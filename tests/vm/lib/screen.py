@@ -10,6 +10,8 @@ Steps, one after the other; one that is not done after 30 s is a failure, and th
     type=KEYS     type
     run=COMMAND   run a shell command, which has to succeed; $PID is the program
     show=         print the screen
+    keep=FILE     from here on write to FILE what comes, byte for byte; empty: no more
+    pass=SECONDS  let time pass; the program has to go on
     end=STATUS    wait for the end of the program, which has to have that exit status (negative: signal)
 """
 
@@ -35,7 +37,7 @@ class Screen:
 
     def __init__(self, columns, lines, command):
         self.columns, self.lines = columns, lines
-        self.cells, self.at, self.rest = {}, [0, 0], b""
+        self.cells, self.at, self.rest, self.kept = {}, [0, 0], b"", None
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             # the size is set before the program looks
@@ -67,6 +69,8 @@ class Screen:
             got = os.read(self.fd, 65536)
         except OSError:
             return False
+        if self.kept:
+            self.kept.write(got)
         data = self.rest + got
         # half of a sequence or of a character waits for the other one
         cut = re.search(rb"(\x1b\[?[?0-9;]*|[\xc0-\xff][\x80-\xbf]*)\Z", data)
@@ -103,6 +107,15 @@ class Screen:
                 self.fail(f"failed: {text}")
         elif what == "show":
             print(self.text(), flush=True)
+        elif what == "keep":
+            if self.kept:
+                self.kept.close()
+            self.kept = open(text, "wb") if text else None
+        elif what == "pass":
+            end = time.monotonic() + float(text)
+            while (left := end - time.monotonic()) > 0:
+                if not self.look(left):
+                    self.fail("the program has ended early")
         elif what == "end":
             end = time.monotonic() + PATIENCE
             while (ended := os.waitpid(self.pid, os.WNOHANG))[0] == 0:
