@@ -72,6 +72,12 @@ pub(super) fn max_mrs(params: &Params) -> u32 {
     (u32::from(params.responder_resources.max(1)) * 4).min(RW_ENTRIES / 2)
 }
 
+/// Pages of a client's registration: as many as the largest transfer has, and one more, for one that begins in the middle of a page. (cifs limits its
+/// transfers by size, and by `max_frmr_depth` folios, which may have several pages.)
+pub(super) fn region_pages(params: &Params) -> u32 {
+    params.max_frmr_depth.saturating_add(1)
+}
+
 /// Queue sizes of a connection, within what the device can do.
 pub(super) fn queue_sizes(
     params: &Params,

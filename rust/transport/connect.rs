@@ -140,7 +140,10 @@ impl Socket {
         params.responder_resources = params
             .responder_resources
             .min(u16::try_from(device.max_qp_rd_atom()).unwrap_or(u16::MAX));
-        params.max_frmr_depth = params.max_frmr_depth.min(device.max_fast_reg_pages());
+        // One page less than the device takes: see `region_pages`.
+        params.max_frmr_depth = params
+            .max_frmr_depth
+            .min(device.max_fast_reg_pages().saturating_sub(1));
         this.params.set(&params);
         let sizes = queue_sizes(&params, device, port, true);
         let _ = endpoint.cm().set_ack_timeout(18);

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    accept::region_pages,
     cause::Cause,
     socket::Socket,
     stats::{count, count_n},
@@ -79,7 +80,7 @@ impl Socket {
                 class::RDMA_MR,
                 format_args!(
                     "{pages} pages do not fit a registration of {}",
-                    this.params.get().max_frmr_depth
+                    region_pages(&this.params.get())
                 ),
             ),
             RegisterError::Interrupted => {}

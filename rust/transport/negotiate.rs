@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    accept::{max_mrs, SEND_SLOTS},
+    accept::{max_mrs, region_pages, SEND_SLOTS},
     cause::Cause,
     socket::{work_id, Answer, Role, Socket},
     state::{Established, NegotiateMessage, Segments, NEGOTIATE_MAX},
@@ -313,7 +313,7 @@ impl Socket {
         }
         params.max_frmr_depth = params.max_read_write_size / page;
         this.params.set(&params);
-        endpoint.make_mrs(ctx, 2, max_mrs(&params) as usize, params.max_frmr_depth)?;
+        endpoint.make_mrs(ctx, 2, max_mrs(&params) as usize, region_pages(&params))?;
         Self::establish(this, ctx, endpoint, &negotiated)?;
         this.set_deadline(0);
         this.status.advance(Event::Negotiated)?;
