@@ -87,7 +87,7 @@ impl Outcome {
 type Step = (&'static str, fn(&mut Machine<'_>) -> Outcome);
 
 /// What both sides need.
-const COMMON: [Step; 9] = [
+const COMMON: [Step; 10] = [
     ("kernel", kernel::kernel),
     ("RDMA core", kernel::rdma_core),
     ("module", kernel::module),
@@ -97,6 +97,7 @@ const COMMON: [Step; 9] = [
     ("interface", device::interface),
     ("address", device::address),
     ("MTU", device::mtu),
+    ("QP 1", device::management),
 ];
 
 const SERVER: [Step; 10] = [

@@ -142,7 +142,7 @@ fn the_first() {
     assert_eq!(report.fault(), Some(Fault::PortDown));
     assert!(report
         .text(false)
-        .contains("Not reached: interface, address, MTU, ksmbd"));
+        .contains("Not reached: interface, address, MTU, QP 1, ksmbd"));
     assert_eq!(report.outcome("ksmbd"), None);
 }
 

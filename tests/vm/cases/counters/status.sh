@@ -7,8 +7,7 @@
 . "$lib/count.sh"
 . "$lib/memory.sh"
 . "$lib/counters.sh"
-
-ctl() { "$MODULES/smbdirectctl" "$@"; }
+. "$lib/policy.sh"
 
 # checked EXIT [SERVER] : what check finds
 checked() {
@@ -30,7 +29,7 @@ none_shown() { [ -z "$(ls $SMBD/connections)" ]; }
 run() {
 	local fault n=24 size=65536
 	[ "$DEV" = rxe ] || fault=5445
-	module_load smbdirect
+	policy_load
 	link_up "$DEV"
 	# where the tool looks for it
 	mkdir -p /etc/ksmbd
@@ -89,6 +88,23 @@ run() {
 	checked 44
 	nft delete table inet lab
 	checked 0
+	if [ "$DEV" = rxe ]; then
+		# a datagram that rxe cannot send ends QP 1; a ping fills the queue
+		modprobe sch_netem
+		tc qdisc add dev "$NETDEV" root netem delay 60s limit 1
+		ip neigh replace 10.9.0.77 lladdr 02:00:00:00:00:4d dev "$NETDEV"
+		ping -q -c 1 -W 1 10.9.0.77 || true
+		mkdir -p "$POLICY/probes/lost"
+		put probes/lost/address 10.9.0.77
+		put probes/lost/run 1
+		rmdir "$POLICY/probes/lost" "$POLICY/probes"
+		checked 27
+		tc qdisc del dev "$NETDEV" root
+		checked 27 "$ADDR"
+		link_down "${DEV}0"
+		link_up "$DEV"
+		checked 0
+	fi
 	ksmbd_stop
 	checked 33
 	# somebody else takes the port

@@ -21,10 +21,10 @@ run() {
 		jobs[depth]=$!
 	done
 	for depth in 1 32; do
-		wait ${jobs[depth]} || die "wrong data at depth $depth"
+		wait ${jobs[depth]} || die "wrong data or an error at depth $depth"
 	done
 	# many small ones: inline, some at the border to RDMA
 	python3 "$lib/anysize.py" /mnt/small --server "$SHARE_DIR/small" --depth 8 \
-		--largest 9000 --size 100001 --bytes 1000000 --seed 3 || die 'wrong data in small transfers'
+		--largest 9000 --size 100001 --bytes 1000000 --seed 3 || die 'wrong data or an error in small transfers'
 	umount /mnt
 }

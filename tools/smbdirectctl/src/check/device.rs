@@ -4,6 +4,7 @@
 
 use super::{fault::Fault, Machine, Outcome};
 use crate::state::{devices::Device, interfaces::Interface};
+use serde_json::Value;
 
 /// With a smaller MTU a packet of RoCE carries 1024 bytes or less, with this one 4096 and its headers.
 const GOOD_MTU: u32 = 4200;
@@ -130,4 +131,33 @@ pub(super) fn mtu(m: &mut Machine<'_>) -> Outcome {
         ));
     }
     Outcome::good(text)
+}
+
+/// QP 1, over which the CM of InfiniBand and RoCE makes connections. iWARP has none.
+pub(super) fn management(m: &mut Machine<'_>) -> Outcome {
+    let pairs = match m.root.output(&["rdma", "-j", "resource", "show", "qp"]) {
+        Ok(text) => serde_json::from_str(&text).unwrap_or(Value::Null),
+        Err(why) => return Outcome::unknown(why),
+    };
+    let Value::Array(pairs) = pairs else {
+        return Outcome::unknown("`rdma -j resource show qp` gave no list");
+    };
+    let text = |pair: &Value, key: &str| pair.get(key).and_then(Value::as_str).map(String::from);
+    let states: Vec<(String, String)> = pairs
+        .iter()
+        .filter(|pair| text(pair, "type").as_deref() == Some("GSI"))
+        .filter_map(|pair| Some((text(pair, "ifname")?, text(pair, "state")?)))
+        .filter(|(name, _)| active(m).any(|d| d.name == *name))
+        .collect();
+    if states.is_empty() {
+        return Outcome::good("not needed");
+    }
+    let said: Vec<String> = states
+        .iter()
+        .map(|(name, state)| format!("{name} {state}"))
+        .collect();
+    if states.iter().any(|(_, state)| state == "ERR") {
+        return Outcome::fault(Fault::CmDead, said.join(", "));
+    }
+    Outcome::good(said.join(", "))
 }

@@ -25,6 +25,8 @@ pub enum Fault {
     DeviceUnusable,
     /// No port is ACTIVE.
     PortDown,
+    /// The queue pair that makes connections is in the error state.
+    CmDead,
     /// No network interface belongs to an active port.
     NoInterface,
     /// It is down, or has no carrier.
@@ -159,6 +161,9 @@ faults! {
     NoIpv4 = 26 "no-ipv4", "The network interface of the RDMA device has no IPv4 address, and ksmbd takes RDMA connections over IPv4 only.",
         "give it one",
         "ip address add ADDRESS/LENGTH dev INTERFACE";
+    CmDead = 27 "cm-dead", "The queue pair over which a device makes all its connections (QP 1) is in the error state. rxe comes to that when it cannot send a datagram, for example since its interface was down.",
+        "remove the device and make it again; connections over it end",
+        "rdma resource show qp", "rdma link delete rxe0", "rdma link add rxe0 type rxe netdev INTERFACE";
     KsmbdNotLoaded = 30 "ksmbd-not-loaded", "The server, ksmbd, is not loaded.",
         "load it and start its daemon, after smbdirect",
         "modprobe ksmbd", "systemctl start ksmbd";

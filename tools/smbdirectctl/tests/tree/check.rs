@@ -10,6 +10,7 @@ pub const CONF: &str = "etc/ksmbd/ksmbd.conf";
 pub const PORT: &str = "sys/class/infiniband/rxe0/ports/1/state";
 pub const CM: &str = "commands/rdma -j resource show cm_id";
 pub const IP: &str = "commands/ip -j address show";
+pub const QP: &str = "commands/rdma -j resource show qp";
 pub const NFT: &str = "commands/nft -j list ruleset";
 pub const IPTABLES: &str = "commands/iptables-save";
 pub const CONFIGFS: &str = "sys/kernel/config/smbdirect";
@@ -103,6 +104,7 @@ pub fn inject(fault: Fault, tree: &Tree) {
             IP,
             r#"[{"ifname":"eth1","addr_info":[{"family":"inet6","local":"fd09::1"}]}]"#,
         ),
+        Fault::CmDead => tree.change(QP, "RTS\",\"sq", "ERR\",\"sq"),
         Fault::KsmbdNotLoaded => tree.remove("sys/module/ksmbd"),
         Fault::KsmbdWithoutRdma => tree.remove("sys/module/smbdirect/holders/ksmbd"),
         Fault::PortTaken => tree

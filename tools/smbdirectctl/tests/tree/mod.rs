@@ -144,6 +144,11 @@ impl Tree {
             )
             .write("commands/nft -j list ruleset", r#"{"nftables":[{"metainfo":{"version":"1.1.3"}}]}"#)
             .write(
+                "commands/rdma -j resource show qp",
+                r#"[{"ifindex":0,"ifname":"rxe0","port":1,"lqpn":1,"type":"GSI","state":"RTS","sq-psn":0,"comm":"ib_core"},
+                {"ifindex":0,"ifname":"rxe0","port":1,"lqpn":17,"type":"RC","state":"ERR","sq-psn":9,"comm":"smbdirect"}]"#,
+            )
+            .write(
                 "commands/rdma -j resource show cm_id",
                 r#"[{"ifindex":0,"ifname":"rxe0","cm-idn":0,"state":"LISTEN","ps":"TCP","comm":"smbdirect","src-addr":"0.0.0.0:445"}]"#,
             )
