@@ -249,6 +249,18 @@ struct at_mr {
 	bool invalidate;
 };
 
+/* A registration by a task of its own: what is asked for, and what came of it. */
+struct at_reg {
+	struct at_sock *s;
+	struct iov_iter iter;
+	bool writing, invalidate;
+	struct smbdirect_mr_io *mr;
+};
+
+struct at_party *at_reg_start(struct at *t, struct at_reg *reg);
+/* What the test gives back at its end, if nobody did before. */
+struct at_mr *at_mr_keep(struct at *t, struct at_reg *reg);
+
 struct at_mr *at_mr(struct at *t, struct at_sock *s, struct at_region *r,
 		    bool writing, bool need_invalidate);
 struct at_mr *at_mr_iter(struct at *t, struct at_sock *s, struct iov_iter *i,

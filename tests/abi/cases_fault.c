@@ -201,34 +201,17 @@ static bool try_echo(struct at *t, struct at_pair *p, size_t len)
 	return try_message(t, p->cli, p->srv, len, true) && try_message(t, p->srv, p->cli, len, false);
 }
 
-struct fault_reg {
-	struct at_sock *s;
-	struct at_region *r;
-	bool writing;
-	struct smbdirect_mr_io *mr;
-};
-
-static int fault_reg_fn(struct at_party *p)
-{
-	struct fault_reg *a = p->arg;
-	struct iov_iter iter;
-
-	p->waiting = "register_mr_io";
-	at_region_iter(a->r, &iter, a->writing ? ITER_DEST : ITER_SOURCE);
-	a->mr = smbdirect_connection_register_mr_io(a->s->sc, &iter, a->writing, true);
-	return 0;
-}
-
 static struct at_mr *try_register(struct at *t, struct at_pair *p, struct at_region *r, bool writing)
 {
-	struct fault_reg *a = at_alloc(t, sizeof(*a));
-	struct at_mr *m = at_alloc(t, sizeof(*m));
+	struct at_reg *a = at_alloc(t, sizeof(*a));
 	struct at_party *reg;
+	struct at_mr *m;
 
-	if (!a || !m)
+	if (!a)
 		return NULL;
-	*a = (struct fault_reg) { p->cli, r, writing };
-	reg = at_spawn(t, "register", fault_reg_fn, a);
+	*a = (struct at_reg) { .s = p->cli, .writing = writing, .invalidate = true };
+	at_region_iter(r, &a->iter, writing ? ITER_DEST : ITER_SOURCE);
+	reg = at_reg_start(t, a);
 	if (!reg || !at_join(reg, 30))
 		return NULL;
 	AT_CHECK_RET(t, !IS_ERR(a->mr), NULL, "register_mr_io returned an ERR_PTR");
@@ -236,14 +219,9 @@ static struct at_mr *try_register(struct at *t, struct at_pair *p, struct at_reg
 		error(t, "register_mr_io", -ENOMEM);
 		return NULL;
 	}
-	m->mr = a->mr;
-	m->invalidate = true;
-	smbdirect_mr_io_fill_buffer_descriptor(m->mr, &m->desc);
-	spin_lock(&t->lock);
-	list_add(&m->list, &t->mrs);
-	spin_unlock(&t->lock);
+	m = at_mr_keep(t, a);
 	/* the key is good for what is sent later */
-	return try_message(t, p->cli, p->srv, 64, true) ? m : NULL;
+	return m && try_message(t, p->cli, p->srv, 64, true) ? m : NULL;
 }
 
 /* The server reads from or writes to what the client has registered. */

@@ -2,29 +2,16 @@
 /* Many registrations at once, and registrations that outlive their connection. */
 #include "abitest.h"
 
-static int reg_fn(struct at_party *p)
-{
-	void **a = p->arg;
-	struct at_sock *s = a[0];
-	struct at_region *r = a[1];
-	struct iov_iter iter;
-
-	p->waiting = "register_mr_io";
-	at_region_iter(r, &iter, ITER_DEST);
-	a[2] = smbdirect_connection_register_mr_io(s->sc, &iter, true, true);
-	return 0;
-}
-
-/* @n registrations of @r at once, each with three of @args: socket, region, and what came of it. */
+/* @n registrations of @r at once. */
 static bool spawn_regs(struct at *t, struct at_pair *p, struct at_region *r, struct at_party **w,
-		       void **args, int n)
+		       struct at_reg *regs, int n)
 {
 	int i;
 
-	for (i = 0; i < n; i++, args += 3) {
-		args[0] = p->cli;
-		args[1] = r;
-		w[i] = at_spawn(t, "register", reg_fn, args);
+	for (i = 0; i < n; i++) {
+		regs[i] = (struct at_reg) { .s = p->cli, .writing = true, .invalidate = true };
+		at_region_iter(r, &regs[i].iter, ITER_DEST);
+		w[i] = at_reg_start(t, &regs[i]);
 		if (!w[i])
 			return false;
 	}
@@ -39,7 +26,7 @@ static void mr_more_than_pool(struct at *t)
 	struct at_region *r = at_region(t, AT_BVEC, 4096, 0);
 	struct at_party *w[16];
 	struct at_pair p;
-	void **a = at_alloc(t, 16 * 3 * sizeof(*a));
+	struct at_reg *a = at_alloc(t, 16 * sizeof(*a));
 	int i, got = 0;
 
 	if (!r || !a || !at_pair_open(t, &p, NULL))
@@ -52,16 +39,16 @@ static void mr_more_than_pool(struct at *t)
 	if (!spawn_regs(t, &p, r, w, a, 16))
 		return;
 	for (i = 0; i < 16; i++)
-		AT_CHECK(t, !at_done(w[i]) || a[3 * i + 2], "register_mr_io failed when busy");
+		AT_CHECK(t, !at_done(w[i]) || a[i].mr, "register_mr_io failed when busy");
 	for (i = 0; i < 16; i++)
 		if (!at_mr_drop(t, m[i]))
 			return;
 	for (i = 0; i < 16; i++) {
 		if (!at_join(w[i], AT_STEP_S))
 			return;
-		if (a[3 * i + 2]) {
+		if (a[i].mr) {
 			got++;
-			smbdirect_connection_deregister_mr_io(a[3 * i + 2]);
+			smbdirect_connection_deregister_mr_io(a[i].mr);
 		}
 	}
 	AT_EQ(t, "registrations after the wait", got, 16);
@@ -74,7 +61,7 @@ static void mr_waiters_on_shutdown(struct at *t)
 	struct at_region *r = at_region(t, AT_BVEC, 4096, 0);
 	struct at_party *w[40];
 	struct at_pair p;
-	void **a = at_alloc(t, 40 * 3 * sizeof(*a));
+	struct at_reg *a = at_alloc(t, 40 * sizeof(*a));
 	int i;
 
 	if (!r || !a || !at_pair_open(t, &p, NULL))
@@ -86,8 +73,8 @@ static void mr_waiters_on_shutdown(struct at *t)
 		if (!at_join(w[i], 5))
 			return;
 	for (i = 0; i < 40; i++)
-		if (a[3 * i + 2])
-			smbdirect_connection_deregister_mr_io(a[3 * i + 2]);
+		if (a[i].mr)
+			smbdirect_connection_deregister_mr_io(a[i].mr);
 }
 
 static void after_release(struct at *t, bool invalidate)

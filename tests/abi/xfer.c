@@ -161,21 +161,34 @@ bool at_echo(struct at *t, struct at_pair *p, size_t len)
 	       at_message(t, p->srv, p->cli, len, AT_ITER);
 }
 
-struct reg_arg {
-	struct at_sock *s;
-	struct iov_iter iter;
-	bool writing, invalidate;
-	struct smbdirect_mr_io *mr;
-};
-
 static int reg_fn(struct at_party *p)
 {
-	struct reg_arg *a = p->arg;
+	struct at_reg *a = p->arg;
 
 	p->waiting = "register_mr_io";
 	a->mr = smbdirect_connection_register_mr_io(a->s->sc, &a->iter, a->writing,
 						    a->invalidate);
 	return 0;
+}
+
+struct at_party *at_reg_start(struct at *t, struct at_reg *reg)
+{
+	return at_spawn(t, "register", reg_fn, reg);
+}
+
+struct at_mr *at_mr_keep(struct at *t, struct at_reg *reg)
+{
+	struct at_mr *m = at_alloc(t, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->mr = reg->mr;
+	m->invalidate = reg->invalidate;
+	smbdirect_mr_io_fill_buffer_descriptor(m->mr, &m->desc);
+	spin_lock(&t->lock);
+	list_add(&m->list, &t->mrs);
+	spin_unlock(&t->lock);
+	return m;
 }
 
 /*
@@ -201,25 +214,22 @@ int at_mr_sync(struct at_sock *s)
 struct at_mr *at_mr_iter(struct at *t, struct at_sock *s, struct iov_iter *i,
 			 bool writing, bool need_invalidate)
 {
-	struct reg_arg *a = at_alloc(t, sizeof(*a));
-	struct at_mr *m = at_alloc(t, sizeof(*m));
+	struct at_reg *a = at_alloc(t, sizeof(*a));
 	struct at_party *p;
+	struct at_mr *m;
 	int ret;
 
-	if (!a || !m)
+	if (!a)
 		return NULL;
-	*a = (struct reg_arg) { s, *i, writing, need_invalidate };
-	p = at_spawn(t, "register", reg_fn, a);
+	*a = (struct at_reg) { s, *i, writing, need_invalidate };
+	p = at_reg_start(t, a);
 	if (!p || !at_join(p, AT_STEP_S))
 		return NULL;
 	AT_CHECK_RET(t, !IS_ERR(a->mr), NULL, "register_mr_io returned an ERR_PTR");
 	AT_CHECK_RET(t, a->mr, NULL, "register_mr_io returned NULL");
-	m->mr = a->mr;
-	m->invalidate = need_invalidate;
-	smbdirect_mr_io_fill_buffer_descriptor(m->mr, &m->desc);
-	spin_lock(&t->lock);
-	list_add(&m->list, &t->mrs);
-	spin_unlock(&t->lock);
+	m = at_mr_keep(t, a);
+	if (!m)
+		return NULL;
 	WRITE_ONCE(t->waiting, "a message after register_mr_io");
 	ret = at_mr_sync(s);
 	WRITE_ONCE(t->waiting, NULL);
