@@ -42,6 +42,18 @@ at_least() {
 	say "ok: $1 is $2, at least $3"
 }
 
+# slab_at_most WHAT BEFORE AFTER KIB : growth of slab memory. With KASAN what is freed waits in
+# its quarantine; there kmemleak looks for what is lost, after the case.
+slab_at_most() {
+	local grown
+	grown=$(growth slab "$2" "$3")
+	if grep -q ' kasan_quarantine_put$' /proc/kallsyms; then
+		say "$1: growth of slab is $grown KiB, KASAN's quarantine in it"
+	else
+		at_most "$1: growth of slab (KiB)" "$grown" "$4"
+	fi
+}
+
 # vmalloc_by CALLER : bytes of vmalloc memory by callers that match.
 vmalloc_by() {
 	awk -v re="$1" '$3 ~ re { n += $2 } END { print n + 0 }' /proc/vmallocinfo

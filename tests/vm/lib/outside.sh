@@ -64,7 +64,7 @@ base_again() {
 		expect "$ROLE: the module's own memory" "$base_bytes" "$bytes"
 		expect "$ROLE: connections" "$(grep -c 'role \(Server\|Client\)' /sys/kernel/debug/smbdirect/connections || true)" 0
 	fi
-	at_most "$ROLE: growth of slab (KiB)" "$(growth slab "$was" "$base")" $((2048 + 10 * $1))
+	slab_at_most "$ROLE" "$was" "$base" $((2048 + 10 * $1))
 	at_most "$ROLE: growth of vmalloc (KiB)" "$(growth vmalloc "$was" "$base")" $((512 + 4 * $1))
 	no_task_hangs
 }

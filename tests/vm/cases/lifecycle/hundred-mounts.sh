@@ -37,7 +37,7 @@ run() {
 	# What one connection holds would show here a hundred times. Free pages are
 	# a coarse figure (each CPU keeps some megabytes of them); slab and vmalloc
 	# are good to 4 KiB a round.
-	at_most 'growth of slab (KiB)' "$(growth slab "$before" "$after")" 400
+	slab_at_most 'a hundred mounts' "$before" "$after" 400
 	at_most 'growth of vmalloc (KiB)' "$(growth vmalloc "$before" "$after")" 200
 	at_most 'growth of other pages (KiB)' "$(growth other "$before" "$after")" 6144
 }
