@@ -6,6 +6,7 @@
 //! from the file `commands/rdma -j link show`.
 
 use crate::program;
+use serde_json::Value;
 use std::{
     fs::{self, File},
     io::{self, Read},
@@ -125,6 +126,16 @@ impl Root {
             .ok_or_else(|| format!("{line}: no time is left for it"))?;
         program::output(&program, arguments, time, program::MOST)
             .map_err(|why| format!("{line}: {why}"))
+    }
+
+    /// RDMA objects of a kind (`qp`, `cm_id`) of all devices, as `rdma` lists them; `Err` says why it does not.
+    pub fn rdma_resources(&self, kind: &str) -> Result<Vec<Value>, String> {
+        let words = ["rdma", "-j", "resource", "show", kind];
+        match self.output(&words)?.trim() {
+            "" => Ok(Vec::new()),
+            text => serde_json::from_str(text)
+                .map_err(|_| format!("what `{}` prints is not understood", words.join(" "))),
+        }
     }
 
     /// Where a program is.

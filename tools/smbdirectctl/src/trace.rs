@@ -202,17 +202,12 @@ fn rdma_address(value: Option<&Value>) -> Option<SocketAddr> {
 
 /// Our own addresses of connections, by those of their peers, as the RDMA core has them.
 fn own_addresses(root: &Root) -> Vec<(SocketAddr, SocketAddr)> {
-    let text = root.output(&["rdma", "-j", "resource", "show", "cm_id"]);
-    let all: Value = text
-        .ok()
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or(Value::Null);
     let pair = |id: &Value| {
         let peer = rdma_address(id.get("dst-addr"))?;
         Some((peer, rdma_address(id.get("src-addr"))?))
     };
-    all.as_array()
-        .map_or_else(Vec::new, |ids| ids.iter().filter_map(pair).collect())
+    let ids = root.rdma_resources("cm_id").unwrap_or_default();
+    ids.iter().filter_map(pair).collect()
 }
 
 /// The connections that are there, and what to write of them into the recording.

@@ -133,20 +133,21 @@ pub(super) fn mtu(m: &mut Machine<'_>) -> Outcome {
     Outcome::good(text)
 }
 
+/// A text of an RDMA resource.
+pub(super) fn field<'v>(object: &'v Value, name: &str) -> Option<&'v str> {
+    object.get(name).and_then(Value::as_str)
+}
+
 /// QP 1, over which the CM of InfiniBand and RoCE makes connections. iWARP has none.
 pub(super) fn management(m: &mut Machine<'_>) -> Outcome {
-    let pairs = match m.root.output(&["rdma", "-j", "resource", "show", "qp"]) {
-        Ok(text) => serde_json::from_str(&text).unwrap_or(Value::Null),
+    let pairs = match m.root.rdma_resources("qp") {
+        Ok(pairs) => pairs,
         Err(why) => return Outcome::unknown(why),
     };
-    let Value::Array(pairs) = pairs else {
-        return Outcome::unknown("`rdma -j resource show qp` gave no list");
-    };
-    let text = |pair: &Value, key: &str| pair.get(key).and_then(Value::as_str).map(String::from);
-    let states: Vec<(String, String)> = pairs
+    let states: Vec<(&str, &str)> = pairs
         .iter()
-        .filter(|pair| text(pair, "type").as_deref() == Some("GSI"))
-        .filter_map(|pair| Some((text(pair, "ifname")?, text(pair, "state")?)))
+        .filter(|pair| field(pair, "type") == Some("GSI"))
+        .filter_map(|pair| Some((field(pair, "ifname")?, field(pair, "state")?)))
         .filter(|(name, _)| active(m).any(|d| d.name == *name))
         .collect();
     if states.is_empty() {
@@ -156,7 +157,7 @@ pub(super) fn management(m: &mut Machine<'_>) -> Outcome {
         .iter()
         .map(|(name, state)| format!("{name} {state}"))
         .collect();
-    if states.iter().any(|(_, state)| state == "ERR") {
+    if states.iter().any(|(_, state)| *state == "ERR") {
         return Outcome::fault(Fault::CmDead, said.join(", "));
     }
     Outcome::good(said.join(", "))

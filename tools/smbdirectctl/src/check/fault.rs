@@ -25,8 +25,6 @@ pub enum Fault {
     DeviceUnusable,
     /// No port is ACTIVE.
     PortDown,
-    /// The queue pair that makes connections is in the error state.
-    CmDead,
     /// No network interface belongs to an active port.
     NoInterface,
     /// It is down, or has no carrier.
@@ -35,6 +33,8 @@ pub enum Fault {
     NoAddress,
     /// It has only IPv6 ones.
     NoIpv4,
+    /// The queue pair that makes connections is in the error state.
+    CmDead,
     /// ksmbd is not loaded.
     KsmbdNotLoaded,
     /// ksmbd was built without SMB Direct.

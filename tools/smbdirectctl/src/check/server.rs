@@ -101,27 +101,22 @@ pub(super) fn running(m: &mut Machine<'_>) -> Outcome {
     }
 }
 
-/// RDMA devices and ports where somebody listens, as `rdma` says.
-fn listeners(text: &str) -> Option<Vec<(String, u64)>> {
-    let all: Value = serde_json::from_str(text).ok()?;
-    let one = |id: &Value| {
-        let word = |name: &str| id.get(name).and_then(Value::as_str);
-        (word("state")? == "LISTEN").then_some(())?;
-        // "0.0.0.0:445"
-        let port = word("src-addr")?.rsplit_once(':')?.1.parse().ok()?;
-        Some((word("ifname")?.to_owned(), port))
-    };
-    Some(all.as_array()?.iter().filter_map(one).collect())
+/// RDMA device and port where this id listens, if it does.
+fn listens_at(id: &Value) -> Option<(String, u64)> {
+    (device::field(id, "state")? == "LISTEN").then_some(())?;
+    // "0.0.0.0:445"
+    let port = device::field(id, "src-addr")?
+        .rsplit_once(':')?
+        .1
+        .parse()
+        .ok()?;
+    Some((device::field(id, "ifname")?.to_owned(), port))
 }
 
 pub(super) fn listener(m: &mut Machine<'_>) -> Outcome {
-    let text = match m.root.output(&["rdma", "-j", "resource", "show", "cm_id"]) {
-        Ok(text) => text,
+    let found: Vec<_> = match m.root.rdma_resources("cm_id") {
+        Ok(ids) => ids.iter().filter_map(listens_at).collect(),
         Err(why) => return Outcome::unknown(why),
-    };
-    let text = text.trim();
-    let Some(found) = listeners(if text.is_empty() { "[]" } else { text }) else {
-        return Outcome::unknown("what `rdma -j resource show cm_id` prints is not understood");
     };
     let fits = device::active(m).find(|d| found.contains(&(d.name.clone(), d.smb_port().into())));
     if let Some(device) = fits {
