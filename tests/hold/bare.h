@@ -18,6 +18,8 @@ struct bare {
 	struct completion step;
 	int status;
 	bool up;
+	/* its device is being removed */
+	bool leaving;
 };
 
 int bare_make(struct bare *b, unsigned int cqs, unsigned int mrs);

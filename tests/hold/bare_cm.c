@@ -2,7 +2,13 @@
 /*
  * Bare connections: the connection manager's part. `own` are those made here,
  * `peers` those that were accepted.
+ *
+ * A device is not removed before the last id over it is gone, and an id cannot be
+ * destroyed by its own handler: the work item `leave` frees those whose device goes.
+ * `freeing` has whoever frees one; it is not taken by a handler.
  */
+#include <linux/mutex.h>
+#include <linux/workqueue.h>
 #include "bare.h"
 
 #define STEP_MS 10000
@@ -11,6 +17,9 @@ static struct bare own[HOLD_MAX], peers[HOLD_MAX];
 static unsigned int n_own, n_peers;
 static struct rdma_cm_id *listener;
 static unsigned int listener_cqs;
+static DEFINE_MUTEX(freeing);
+static void leave_fn(struct work_struct *work);
+static DECLARE_WORK(leave, leave_fn);
 
 /* The depths of an SMB Direct client, and of the server's answer. */
 static struct rdma_conn_param depths(u8 serve, u8 issue)
@@ -35,6 +44,10 @@ static int on_event(struct rdma_cm_id *id, struct rdma_cm_event *ev)
 		break;
 	case RDMA_CM_EVENT_TIMEWAIT_EXIT:
 		return 0;
+	case RDMA_CM_EVENT_DEVICE_REMOVAL:
+		WRITE_ONCE(b->leaving, true);
+		schedule_work(&leave);
+		fallthrough;
 	case RDMA_CM_EVENT_DISCONNECTED:
 		b->up = false;
 		fallthrough;
@@ -75,11 +88,15 @@ int bare_connect(struct sockaddr_storage *from, struct sockaddr_storage *to,
 	ret = ret ?: step(b, rdma_resolve_route(id, STEP_MS));
 	ret = ret ?: bare_make(b, cqs, mrs);
 	ret = ret ?: step(b, rdma_connect(id, &param));
-	if (ret)
+	if (ret) {
 		bare_free(b);
-	else
-		n_own++;
-	return ret;
+		return ret;
+	}
+	smp_store_release(&n_own, n_own + 1);
+	/* its device may have gone before it was in the table */
+	if (READ_ONCE(b->leaving))
+		schedule_work(&leave);
+	return 0;
 }
 
 static int on_request(struct rdma_cm_id *id, struct rdma_cm_event *ev)
@@ -132,13 +149,31 @@ void bare_drop_listener(void)
 	listener = NULL;
 }
 
+/* They stay in the table, empty. One that is being made is freed by its maker. */
+static void free_leaving(struct bare *table, unsigned int n)
+{
+	while (n--)
+		if (READ_ONCE(table[n].leaving))
+			bare_free(&table[n]);
+}
+
+static void leave_fn(struct work_struct *work)
+{
+	guard(mutex)(&freeing);
+	free_leaving(own, smp_load_acquire(&n_own));
+	free_leaving(peers, smp_load_acquire(&n_peers));
+}
+
 /* To be called when no connection is being made. */
 void bare_drop(void)
 {
-	while (n_own)
-		bare_free(&own[--n_own]);
-	while (n_peers)
-		bare_free(&peers[--n_peers]);
+	scoped_guard(mutex, &freeing) {
+		while (n_own)
+			bare_free(&own[--n_own]);
+		while (n_peers)
+			bare_free(&peers[--n_peers]);
+	}
+	flush_work(&leave);
 }
 
 void bare_counts(unsigned int *up_own, unsigned int *up_peers)

@@ -12,6 +12,7 @@ mod system;
 mod timers;
 
 pub use bench::{run, Bench};
+pub use system::patience;
 
 use crate::cases::{Case, Run};
 use crate::stop::Try;

@@ -201,10 +201,12 @@ impl Endpoint {
                 None => libc::ENOSYS,
             }
         };
-        if failed != 0 {
-            Err(io::Error::from_raw_os_error(failed.abs()))
-        } else {
-            Ok(())
+        match failed {
+            0 => Ok(()),
+            // siw's library rings the doorbell with write(2) and hands on what that
+            // returned: the kernel refuses it once the queue pair has left RTS
+            -1 if self.is_iwarp() => Err(io::ErrorKind::NotConnected.into()),
+            _ => Err(io::Error::from_raw_os_error(failed.abs())),
         }
     }
 
