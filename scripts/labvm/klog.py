@@ -27,8 +27,8 @@ HEAD = re.compile(r"^(BUG|WARNING|INFO|UBSAN): ")
 OURS = re.compile(r"^(?!\? ).*\+0x[0-9a-f]+/0x[0-9a-f]+ \[smbdirect\]"
                   r"|RIP: .*\[smbdirect\]| in .*\[smbdirect\]|rust_kernel: panicked")
 
-# Reports of the sanitizer kernel that are not about us: regular expressions of
-# frames or lines, with the reason.
+# Reports that are not about us: regular expressions of frames or lines, with the
+# reason.
 FOREIGN = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
                        "tests/vm/foreign-reports")
 

@@ -6,7 +6,13 @@
 # param: DEV = rxe siw
 # param: ROUNDS = 3 100
 # deadline: 4000
-# boot-group: outside
+# boot-group: outside-connect
+# files: build/lab/guard/smbdirect_guard.ko
+#
+# A fault of cifs that ends the guest, whichever module it uses, is kept off and
+# counted (tests/guard). It is shown by
+#   scripts/vm run --smbdirect c/c --param DEV=rxe --param ROUNDS=100 --param GUARD=no \
+#       tests/vm/cases/outside/connect.sh
 
 . "$lib/outside.sh"
 
@@ -23,6 +29,7 @@ server() { outside_server; }
 client() {
 	local round mounted=0 t0
 	outside_begin
+	[ "${GUARD:-yes}" = no ] || module_load smbdirect_guard
 	share_mount /mnt/none cache=none,$mount_options
 	writer_start none /mnt/none 10
 	writer_stop none
@@ -56,5 +63,9 @@ client() {
 		as_promised none
 	done
 	say "$mounted of $ROUNDS mounts were made"
+	if [ -d /sys/module/smbdirect_guard ]; then
+		say "cifs asked a connection that was not there $(cat /sys/module/smbdirect_guard/parameters/hits) times"
+		rmmod smbdirect_guard
+	fi
 	outside_end
 }
