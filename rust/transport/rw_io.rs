@@ -4,10 +4,11 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    send::allowed_ms,
+    send::{allowed_ms, MIN_EARNED},
     socket::Socket,
     stats::{count, count_n, Breach},
 };
+use core::cell::Cell;
 use kernel::{
     prelude::*,
     sync::{atomic::Relaxed, Arc, ArcBorrow},
@@ -27,8 +28,8 @@ use smbdirect_rdma::{
 
 /// Batches of one transfer in flight at once.
 const IN_FLIGHT: usize = 4;
-/// A transfer that takes longer than this, plus its length at the slowest rate (see [`allowed_ms`]), fails the connection: the peer's hardware acknowledges, no software of it is
-/// in the way.
+/// A transfer that takes longer than this, plus what the connection's transfers have moved meanwhile (or its own length, if that is more) at the slowest rate (see [`allowed_ms`]),
+/// fails the connection: the peer's hardware acknowledges, no software of it is in the way. Of many at once each waits behind others, which is not the peer's fault.
 const PATIENCE_MS: u64 = 60_000;
 
 impl Socket {
@@ -69,11 +70,16 @@ impl Socket {
             count(&this.stats.request.rdma_failures);
             EINVAL
         })?;
-        let transfers = slices.map(|slice| Transfer {
-            local: slice.local as usize,
-            len: slice.len as usize,
-            remote: slice.remote,
-            rkey: slice.rkey,
+        // What the slices that were taken so far weigh; a short one is as much work as one of `MIN_EARNED` bytes.
+        let weight = Cell::new(0);
+        let transfers = slices.map(|slice| {
+            weight.set(weight.get() + u64::from(slice.len).max(MIN_EARNED));
+            Transfer {
+                local: slice.local as usize,
+                len: slice.len as usize,
+                remote: slice.remote,
+                rkey: slice.rkey,
+            }
         });
         let counters = &this.stats.request;
         count(&counters.rdma_transfers);
@@ -86,7 +92,7 @@ impl Socket {
             descriptors: number,
             error: 0,
         });
-        let result = Self::run_transfers(this, ctx, rw, local, direction, transfers);
+        let result = Self::run_transfers(this, ctx, rw, local, direction, transfers, &weight);
         trace::RdmaEnd::emit(|| trace::RdmaEnd {
             conn: this.id,
             read,
@@ -128,15 +134,24 @@ impl Socket {
         local: Local<'_>,
         direction: Direction,
         transfers: impl Iterator<Item = Transfer>,
+        weight: &Cell<u64>,
     ) -> Result {
         let alive = || this.status.is_connected();
         let counters = &this.stats.request;
         let mut transfers = transfers.peekable();
-        let mut flying: [Option<Arc<Batch<Socket>>>; IN_FLIGHT] = [const { None }; IN_FLIGHT];
-        let (mut oldest, mut flights) = (0, 0);
-        let mut until = now_ms()
-            .saturating_add(PATIENCE_MS)
-            .saturating_add(allowed_ms(local.len() as u64));
+        // With each, what it weighs.
+        let mut flying: [Option<(Arc<Batch<Socket>>, u64)>; IN_FLIGHT] =
+            [const { None }; IN_FLIGHT];
+        let (mut oldest, mut flights, mut weighed) = (0, 0, 0);
+        let began = Cell::new(now_ms());
+        let moved_before = this.rdma_moved.load(Relaxed);
+        let until = || {
+            let moved = this.rdma_moved.load(Relaxed).wrapping_sub(moved_before);
+            began
+                .get()
+                .saturating_add(PATIENCE_MS)
+                .saturating_add(allowed_ms(moved.max(local.len() as u64)))
+        };
         let mut result: Result = Ok(());
         loop {
             let more = result.is_ok() && transfers.peek().is_some();
@@ -149,8 +164,9 @@ impl Socket {
                             count_n(&counters.fast_registrations, u64::from(registered));
                         }
                         if let Some(place) = flying.get_mut((oldest + flights) % IN_FLIGHT) {
-                            *place = Some(batch);
+                            *place = Some((batch, weight.get() - weighed));
                         }
+                        weighed = weight.get();
                         flights += 1;
                     }
                     Ok(None) if flights > 0 => reap = true,
@@ -159,7 +175,7 @@ impl Socket {
                         let since = now_ms();
                         count(&counters.rdma_stalls);
                         result = rw.wait_budget(ctx, alive);
-                        until = until.saturating_add(now_ms().saturating_sub(since));
+                        began.set(began.get() + now_ms().saturating_sub(since));
                     }
                     Err(error) => result = Err(error),
                 }
@@ -168,12 +184,13 @@ impl Socket {
                 }
             }
             if reap {
-                let Some(batch) = flying.get_mut(oldest).and_then(Option::take) else {
+                let Some((batch, weighs)) = flying.get_mut(oldest).and_then(Option::take) else {
                     break;
                 };
                 oldest = (oldest + 1) % IN_FLIGHT;
                 flights -= 1;
-                let finished = rw.finish(ctx, &batch, until, &alive);
+                let finished = rw.finish(ctx, &batch, &until, &alive);
+                this.rdma_moved.add(weighs, Relaxed);
                 let (_, invalidated) = batch.keys();
                 if invalidated != 0 {
                     count_n(&counters.local_invalidations, u64::from(invalidated));

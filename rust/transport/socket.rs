@@ -95,6 +95,8 @@ pub(crate) struct Socket {
     role: Atomic<i32>,
     /// Final depth of outstanding RDMA reads that we issue; 0 until known.
     pub(crate) read_depth: Atomic<u32>,
+    /// What its RDMA transfers have moved, in bytes, each slice at least as 1 KiB: their deadlines follow it.
+    pub(super) rdma_moved: Atomic<u64>,
     /// Of a server's connection: the MaxFragmentedSize that an administrator wants.
     pub(super) fragmented_size: SetOnce<u32>,
     #[pin]
@@ -162,6 +164,7 @@ impl Socket {
                 params: ParamsCell::new(),
                 role: Atomic::new(role as i32),
                 read_depth: Atomic::new(0),
+                rdma_moved: Atomic::new(0),
                 fragmented_size: SetOnce::new(),
                 config <- new_spinlock_irq!(config, "smbdirect::Socket::config"),
                 state <- new_spinlock_irq!(State::new(), "smbdirect::Socket::state"),

@@ -33,7 +33,7 @@ const STEP_MS: u64 = 1_000;
 
 impl<O: Owner> RwEngine<O> {
     /// Waits for a batch to complete. `Ok` if all its data has arrived. Sleeps, uninterruptibly, but not for ever: when `until` (in milliseconds of
-    /// [`time::now_ms`]) is over, the connection fails.
+    /// [`time::now_ms`]; asked again every second, so it may move on) is over, the connection fails.
     ///
     /// After an error on a connection that is not `alive` the hardware may still use the memory: the caller must then wait until the endpoint has quiesced,
     /// without a permit for it.
@@ -41,7 +41,7 @@ impl<O: Owner> RwEngine<O> {
         &self,
         ctx: &ProcessCtx,
         batch: &Arc<Batch<O>>,
-        until: u64,
+        until: &dyn Fn() -> u64,
         alive: &dyn Fn() -> bool,
     ) -> Result {
         if !core::ptr::eq(batch.verbs, self.verbs) {
@@ -79,7 +79,7 @@ impl<O: Owner> RwEngine<O> {
         &self,
         ctx: &ProcessCtx,
         batch: &Batch<O>,
-        until: u64,
+        until: &dyn Fn() -> u64,
         alive: &dyn Fn() -> bool,
     ) -> Result {
         let mut dead = 0;
@@ -92,7 +92,7 @@ impl<O: Owner> RwEngine<O> {
             ) {
                 return Ok(());
             }
-            if alive() && time::now_ms() >= until {
+            if alive() && time::now_ms() >= until() {
                 self.verbs().fault(Fault::Stuck);
             }
             dead += if alive() { 0 } else { STEP_MS };
@@ -108,7 +108,7 @@ impl<O: Owner> RwEngine<O> {
         &self,
         ctx: &ProcessCtx,
         batch: &Arc<Batch<O>>,
-        until: u64,
+        until: &dyn Fn() -> u64,
         alive: &dyn Fn() -> bool,
     ) -> Result {
         // SAFETY: State DONE and not retired: the batch is the caller's.

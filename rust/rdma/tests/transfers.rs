@@ -80,7 +80,8 @@ fn start(
 fn finish(pair: &Pair, ctx: &ProcessCtx, batch: &Arc<Batch<super::node::Node>>) -> Result {
     let endpoint = pair.server.gate.enter().ok_or(ENOTCONN)?;
     let engine = endpoint.rw().ok_or(EINVAL)?;
-    engine.finish(ctx, batch, now_ms() + 60_000, &|| true)
+    let until = now_ms() + 60_000;
+    engine.finish(ctx, batch, &|| until, &|| true)
 }
 
 /// A plan whose budget is four writes.
