@@ -56,6 +56,14 @@ ksmbd_start() {
 		{ cat "$ksmbd_log"; return 1; }
 	wait_for 'ksmbd to listen' 20 ksmbd_listens
 }
+# In a slow kernel our server waits longer for a negotiate request than its 5 s, which
+# begin when the connect request is there.
+negotiate_patiently() {
+	[ "$SMBDIRECT" = rust ] && [ "$PATIENCE" -gt 1 ] || return 0
+	modprobe configfs
+	mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+	echo $((5 * PATIENCE)) >/sys/kernel/config/smbdirect/negotiate_timeout
+}
 ksmbd_listens() {
 	[ -n "$(ss -Hltn 'sport = :445')" ]
 }

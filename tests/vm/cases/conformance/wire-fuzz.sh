@@ -24,6 +24,7 @@ run() {
 	[ "$COUNT" != 5min ] || most=(--count 100000 --seconds 300)
 	. "$MODULES/guest.sh"
 	modules_load
+	negotiate_patiently
 	peer_server
 	# caches that stay are filled before the first look
 	mutate --count 300 --seed 100 >/tmp/first || { cat /tmp/first; die 'see above'; }

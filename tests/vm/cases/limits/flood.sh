@@ -36,9 +36,7 @@ run() {
 		ip addr add 10.9.0.$i/24 dev "$NETDEV"
 		sources+="${sources:+,}10.9.0.$i"
 	done
-	modprobe configfs
-	mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
-	echo $((5 * PATIENCE)) >/sys/kernel/config/smbdirect/negotiate_timeout
+	negotiate_patiently
 	ksmbd_start
 	share_mount /mnt/first
 	umount /mnt/first
