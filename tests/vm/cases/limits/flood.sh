@@ -5,7 +5,7 @@
 # files: build/lab/hold/smbdirect_hold.ko
 #
 # The flood only ever completes the handshake of the connection manager; the server
-# gives each of them 5 seconds, or more in a slow kernel, so that it can rise.
+# gives each of them 5 seconds, or more in a slow kernel, where fewer come meanwhile.
 
 . "$lib/count.sh"
 . "$lib/memory.sh"
@@ -52,7 +52,7 @@ run() {
 		done
 	) &
 	flood=$!
-	wait_for 'the flood to rise' 30 some_half_open 100
+	wait_for 'the flood to rise' 30 some_half_open $((100 / PATIENCE))
 	busy=$(timed_mount /mnt/busy)
 	flood_goes_on || die 'the flood was over before the mount was'
 	say "ok: mounted in $busy ms during the flood, $quiet ms before it"
