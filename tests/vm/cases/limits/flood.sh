@@ -58,7 +58,7 @@ run() {
 	say "ok: mounted in $busy ms during the flood, $quiet ms before it"
 	rdma_mounted /mnt/busy || die 'the mount does not use RDMA'
 	# two seconds on a machine that mounts in half of one
-	at_most 'time to mount, ms' "$busy" $((4 * quiet + 2000))
+	at_most 'time to mount, ms' "$busy" $((4 * quiet + 2000 * PATIENCE))
 	random_file /tmp/file 3000000
 	cp /tmp/file /mnt/busy/file
 	cmp /tmp/file "$SHARE_DIR/file" || die 'the file differs'
