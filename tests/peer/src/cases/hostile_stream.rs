@@ -165,8 +165,9 @@ fn long_messages(c: &mut Context) -> Try<()> {
         }
     }
     c.note(format!(
-        "{} x 40 messages of 100,000 bytes, the slowest took {:.1} s",
+        "{} x 40 messages of {} bytes, the slowest took {:.1} s",
         CREDITS.len(),
+        100_000 / crate::client::patience(),
         slowest.as_secs_f64()
     ));
     Ok(())
@@ -177,8 +178,10 @@ fn long_messages_on(c: &Context, credits: u16) -> Try<Duration> {
     let offer = Offer::new(credits, 1364, 1364, 131_072);
     let (mut session, file) = c.with_file(offer, Dialects::All)?;
     let mut slowest = Duration::ZERO;
+    // a message has 30 s, and with one credit a round trip for each 1,340 bytes
+    let longest = 100_000 / crate::client::patience() as usize;
     for round in 0..40usize {
-        let data = super::pattern::bytes(round as u64, 100_000 - round);
+        let data = super::pattern::bytes(round as u64, longest - round);
         let since = Instant::now();
         session.write_inline(file, 0, &data).map_err(|e| {
             Stop::Failed(format!(
