@@ -6,7 +6,8 @@
 use std::time::Instant;
 
 use super::link::{Link, Received, PATIENCE};
-use super::wire::{DataHeader, NegotiateResponse, PAYLOAD_AT, VERSION};
+use super::wire::{DataHeader, NegotiateResponse, PAYLOAD_AT, RESPONSE_REQUESTED, VERSION};
+use crate::client::patience;
 use crate::stop::Try;
 use crate::verbs::SendKind;
 use crate::{ensure, ensure_eq, fail};
@@ -148,12 +149,13 @@ impl Link {
     }
 
     /// Take one upper-layer message. The server is given credits when it has
-    /// none left. Returns the keys that were invalidated with it, too.
+    /// none left, and an answer when it asks for a sign of life. Returns the keys
+    /// that were invalidated with it, too.
     pub fn receive_message(&mut self, what: &str) -> Try<(Vec<u8>, Vec<u32>)> {
         let mut whole = Vec::new();
         let mut keys = Vec::new();
         let mut expected: Option<usize> = None;
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + PATIENCE * patience();
         loop {
             if self.promised == 0 && !self.repost {
                 // it could not even send what we wait for
@@ -163,6 +165,11 @@ impl Link {
             }
             let left = until.saturating_duration_since(Instant::now());
             let m = self.data(left, what)?;
+            if m.header.flags & RESPONSE_REQUESTED != 0 {
+                let granted = self.refill()?;
+                self.wait_for_any_credit()?;
+                self.send_empty(self.offer.request.credits_requested, granted, 0)?;
+            }
             if !m.header.is_empty() {
                 keys.extend(m.invalidated);
                 if self.take_fragment(&m, &mut whole, &mut expected)? == 0 {
