@@ -217,7 +217,8 @@ mod cases {
             let endpoint = pair.server.gate.enter().ok_or(ENOTCONN)?;
             let engine = endpoint.rw().ok_or(EINVAL)?;
             // Over iWARP the write itself succeeds: the peer ends the connection.
-            let _ = engine.finish(ctx, &batch, now_ms() + 60_000, &|| true);
+            let deadline = now_ms() + 60_000;
+            let _ = engine.finish(ctx, &batch, &|| deadline, &|| true);
             until("the end of the connection", || {
                 pair.server.faults.load(Relaxed) + pair.server.flushes.load(Relaxed) > 0
             })?;
