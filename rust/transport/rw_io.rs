@@ -190,7 +190,9 @@ impl Socket {
                 oldest = (oldest + 1) % IN_FLIGHT;
                 flights -= 1;
                 let finished = rw.finish(ctx, &batch, &until, &alive);
-                this.rdma_moved.add(weighs, Relaxed);
+                if finished.is_ok() {
+                    this.rdma_moved.add(weighs, Relaxed);
+                }
                 let (_, invalidated) = batch.keys();
                 if invalidated != 0 {
                     count_n(&counters.local_invalidations, u64::from(invalidated));

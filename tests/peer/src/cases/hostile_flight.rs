@@ -31,9 +31,8 @@ pub const CASES: &[Case] = &[
 /// Bytes that may be in flight: the server has as many in its buffers, and SMB2
 /// credits are for 512 MiB at most.
 const MOST: usize = 64 << 20;
-/// Descriptors that may be in flight: a transfer as a whole has 60 s and its length at
-/// 64 KiB/s, its waiting behind others included. In a kernel that is many times slower
-/// (PATIENCE) as many fewer.
+/// Descriptors that may be in flight: all that a test asks for, but in a kernel that is
+/// many times slower (PATIENCE) as many fewer.
 const DESCRIPTORS: usize = 64 * 4095;
 const SUMS: [Sum; 4] = [Sum::Equal, Sum::Longer, Sum::EmptyBetween, Sum::Shorter];
 
