@@ -70,16 +70,11 @@ impl Socket {
             count(&this.stats.request.rdma_failures);
             EINVAL
         })?;
-        // What the slices that were taken so far weigh; a short one is as much work as one of `MIN_EARNED` bytes.
-        let weight = Cell::new(0);
-        let transfers = slices.map(|slice| {
-            weight.set(weight.get() + u64::from(slice.len).max(MIN_EARNED));
-            Transfer {
-                local: slice.local as usize,
-                len: slice.len as usize,
-                remote: slice.remote,
-                rkey: slice.rkey,
-            }
+        let transfers = slices.map(|slice| Transfer {
+            local: slice.local as usize,
+            len: slice.len as usize,
+            remote: slice.remote,
+            rkey: slice.rkey,
         });
         let counters = &this.stats.request;
         count(&counters.rdma_transfers);
@@ -92,7 +87,7 @@ impl Socket {
             descriptors: number,
             error: 0,
         });
-        let result = Self::run_transfers(this, ctx, rw, local, direction, transfers, &weight);
+        let result = Self::run_transfers(this, ctx, rw, local, direction, transfers);
         trace::RdmaEnd::emit(|| trace::RdmaEnd {
             conn: this.id,
             read,
@@ -134,11 +129,14 @@ impl Socket {
         local: Local<'_>,
         direction: Direction,
         transfers: impl Iterator<Item = Transfer>,
-        weight: &Cell<u64>,
     ) -> Result {
         let alive = || this.status.is_connected();
         let counters = &this.stats.request;
-        let mut transfers = transfers.peekable();
+        // What those that were taken so far weigh; a short transfer is as much work as one of `MIN_EARNED` bytes.
+        let weight = Cell::new(0);
+        let mut transfers = transfers
+            .inspect(|one| weight.set(weight.get() + (one.len as u64).max(MIN_EARNED)))
+            .peekable();
         // With each, what it weighs.
         let mut flying: [Option<(Arc<Batch<Socket>>, u64)>; IN_FLIGHT] =
             [const { None }; IN_FLIGHT];

@@ -214,11 +214,8 @@ mod cases {
             let local = buffers.local()?;
             remote.token ^= 0x5500;
             let batch = start(pair, ctx, local, part(0, remote))?.ok_or(EAGAIN)?;
-            let endpoint = pair.server.gate.enter().ok_or(ENOTCONN)?;
-            let engine = endpoint.rw().ok_or(EINVAL)?;
             // Over iWARP the write itself succeeds: the peer ends the connection.
-            let deadline = now_ms() + 60_000;
-            let _ = engine.finish(ctx, &batch, &|| deadline, &|| true);
+            let _ = finish(pair, ctx, &batch);
             until("the end of the connection", || {
                 pair.server.faults.load(Relaxed) + pair.server.flushes.load(Relaxed) > 0
             })?;
