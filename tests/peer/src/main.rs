@@ -9,6 +9,7 @@
 mod cases;
 mod client;
 mod fuzz;
+mod patience;
 mod report;
 mod server;
 mod smb2;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::hostile_descriptors::{shapes, split, Sum};
 use super::pattern;
 use super::{case, Case, Context};
+use crate::patience::patience;
 use crate::smb2::{
     check_read, check_written, status, Channel, Dialects, File, ReadRequest, Response, Session,
     WriteRequest,
@@ -92,8 +93,8 @@ fn all_shapes(c: &mut Context, count: usize) -> Try<()> {
     let from = session.pipe.register(most + 4096, Rights::Read)?;
     from.buffer.put(0, &data);
     let (mut requests, mut slowest, mut fewer) = (0, Duration::ZERO, Vec::new());
+    let descriptors = DESCRIPTORS / patience() as usize;
     for (size, n) in shapes(most as u32) {
-        let descriptors = DESCRIPTORS / crate::client::patience() as usize;
         let here = count.min((MOST / size).min(descriptors / n).max(1));
         if here < count && fewer.last().is_none_or(|&(s, _, h)| (s, h) != (size, here)) {
             fewer.push((size, n, here));

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::data::{set_up, write_of, written_and_there, MODERATE};
 use super::{case, long, Case, Context};
+use crate::patience::patience;
 use crate::smb2::{Dialects, Session};
 use crate::smbd::wire::{DataHeader, RESPONSE_REQUESTED};
 use crate::smbd::{Link, Offer, DISCONNECT, PATIENCE};
@@ -167,10 +168,15 @@ fn long_messages(c: &mut Context) -> Try<()> {
     c.note(format!(
         "{} x 40 messages of {} bytes, the slowest took {:.1} s",
         CREDITS.len(),
-        100_000 / crate::client::patience(),
+        longest_message(),
         slowest.as_secs_f64()
     ));
     Ok(())
+}
+
+/// A message has 30 s, and with one credit a round trip for each 1,340 bytes.
+fn longest_message() -> usize {
+    100_000 / patience() as usize
 }
 
 /// On one connection; how long the slowest took.
@@ -178,10 +184,8 @@ fn long_messages_on(c: &Context, credits: u16) -> Try<Duration> {
     let offer = Offer::new(credits, 1364, 1364, 131_072);
     let (mut session, file) = c.with_file(offer, Dialects::All)?;
     let mut slowest = Duration::ZERO;
-    // a message has 30 s, and with one credit a round trip for each 1,340 bytes
-    let longest = 100_000 / crate::client::patience() as usize;
     for round in 0..40usize {
-        let data = super::pattern::bytes(round as u64, longest - round);
+        let data = super::pattern::bytes(round as u64, longest_message() - round);
         let since = Instant::now();
         session.write_inline(file, 0, &data).map_err(|e| {
             Stop::Failed(format!(

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::system::{self, KernelLog, State};
 use crate::cases::Context;
+use crate::patience::patience;
 use crate::server::{Manner, Server};
 use crate::smbd::DISCONNECT;
 use crate::stop::{Stop, Try};
@@ -103,7 +104,7 @@ impl Bench<'_> {
         let (send, receive) = channel();
         thread::spawn(move || send.send(job()));
         let since = Instant::now();
-        let limit = limit * system::patience();
+        let limit = limit * patience();
         self.context.log.line(0, &format!("-- client: {what}"));
         loop {
             match receive.try_recv() {
@@ -134,7 +135,7 @@ impl Bench<'_> {
         mut is_so: impl FnMut(&Server) -> bool,
     ) -> Try<Duration> {
         let since = Instant::now();
-        let limit = limit * system::patience();
+        let limit = limit * patience();
         while !is_so(&self.server) {
             ensure!(
                 since.elapsed() < limit,
@@ -302,7 +303,7 @@ impl Bench<'_> {
     }
 
     fn nothing_left(&mut self) -> Try<()> {
-        let limit = Duration::from_secs(30) * system::patience();
+        let limit = Duration::from_secs(30) * patience();
         let since = Instant::now();
         loop {
             let now = State::now();

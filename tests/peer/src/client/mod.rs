@@ -12,7 +12,6 @@ mod system;
 mod timers;
 
 pub use bench::{run, Bench};
-pub use system::patience;
 
 use crate::cases::{Case, Run};
 use crate::stop::Try;

@@ -150,9 +150,3 @@ pub fn stuck_tasks() -> Vec<String> {
     };
     entries.filter_map(Result::ok).filter_map(state).collect()
 }
-
-/// How many times longer everything may take in a slow kernel.
-pub fn patience() -> u32 {
-    let set = std::env::var("PATIENCE").ok();
-    set.and_then(|p| p.parse().ok()).unwrap_or(1).max(1)
-}

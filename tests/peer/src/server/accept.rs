@@ -80,13 +80,6 @@ impl Link {
         self.send_raw(&bytes, &transcript::negotiate_response(&bytes))
     }
 
-    /// Grant what can be granted, in an empty message.
-    pub fn send_grant(&mut self) -> Try<()> {
-        let granted = self.refill()?;
-        self.wait_for_any_credit()?;
-        self.send_empty(self.offer.request.credits_requested, granted, 0)
-    }
-
     /// RDMA read or write of a region's first `len` bytes, along descriptors.
     pub fn transfer(
         &mut self,

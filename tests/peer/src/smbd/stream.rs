@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::link::{Link, Received, PATIENCE};
 use super::wire::{DataHeader, NegotiateResponse, PAYLOAD_AT, RESPONSE_REQUESTED, VERSION};
-use crate::client::patience;
+use crate::patience::patience;
 use crate::stop::Try;
 use crate::verbs::SendKind;
 use crate::{ensure, ensure_eq, fail};
@@ -117,6 +117,13 @@ impl Link {
         Ok(n)
     }
 
+    /// Grant what can be granted, in an empty message.
+    pub fn send_grant(&mut self) -> Try<()> {
+        let granted = self.refill()?;
+        self.wait_for_any_credit()?;
+        self.send_empty(self.offer.request.credits_requested, granted, 0)
+    }
+
     /// Send one upper-layer message: refill and grant first, then fragments.
     pub fn send_message(&mut self, message: &[u8]) -> Try<()> {
         self.send_message_as(message, SendKind::Send)
@@ -166,9 +173,7 @@ impl Link {
             let left = until.saturating_duration_since(Instant::now());
             let m = self.data(left, what)?;
             if m.header.flags & RESPONSE_REQUESTED != 0 {
-                let granted = self.refill()?;
-                self.wait_for_any_credit()?;
-                self.send_empty(self.offer.request.credits_requested, granted, 0)?;
+                self.send_grant()?;
             }
             if !m.header.is_empty() {
                 keys.extend(m.invalidated);
