@@ -17,7 +17,7 @@
 policy_of_another() {
 	local draft=/sys/kernel/config/smbdirect/bench
 	[ "$(cat /sys/module/ksmbd/parameters/smbdirect_policy)" = 1 ] || die 'this ksmbd does not ask'
-	mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+	configfs_mount
 	mkdir $draft $draft/shares $draft/shares/other
 	echo off >$draft/shares/other/smb_direct
 	echo 1 >$draft/commit

@@ -6,6 +6,9 @@ MODULES=${MODULES:-/lab/share/modules/${VM:-a}}
 
 module_loaded() { [ -e "/sys/module/${1//-/_}/initstate" ]; }
 
+# configfs comes with rdma_cm, so with smbdirect.
+configfs_mount() { mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config; }
+
 # module_load NAME [PARAMETER...] : with what it depends on.
 module_load() {
 	local name=$1 dep deps

@@ -9,7 +9,7 @@ ctl() { "$MODULES/smbdirectctl" "$@"; }
 # policy_load [PARAMETER...] : the module, with configfs mounted.
 policy_load() {
 	module_load smbdirect "$@" || return 1
-	mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config || return 1
+	configfs_mount || return 1
 	[ -d $POLICY ] || die "the module made no $POLICY"
 }
 

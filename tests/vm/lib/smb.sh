@@ -60,8 +60,7 @@ ksmbd_start() {
 # begin when the connect request is there.
 negotiate_patiently() {
 	[ "$SMBDIRECT" = rust ] && [ "$PATIENCE" -gt 1 ] || return 0
-	modprobe configfs
-	mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+	configfs_mount
 	echo $((5 * PATIENCE)) >/sys/kernel/config/smbdirect/negotiate_timeout
 }
 ksmbd_listens() {

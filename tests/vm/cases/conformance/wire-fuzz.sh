@@ -20,7 +20,7 @@ mutate() {
 no_connections_left() { [ "$(rdma resource show qp 2>/dev/null | grep -c 'type RC')" = 0 ] && [ "$(counter connections_active)" = 0 ]; }
 
 run() {
-	local before after held i most=(--count "$COUNT")
+	local before after held i json=$OUT/wire-fuzz-$DEV-$COUNT.json most=(--count "$COUNT")
 	[ "$COUNT" != 5min ] || most=(--count 100000 --seconds 300)
 	. "$MODULES/guest.sh"
 	modules_load
@@ -32,9 +32,9 @@ run() {
 	rm -f "$SHARE_DIR"/*
 	before=$(settled)
 	held=$(counter memory_bytes)
-	mutate "${most[@]}" --seed "${SEED:-1}" --json "$OUT/wire-fuzz-$DEV-$COUNT.json" || die 'see above'
+	mutate "${most[@]}" --seed "${SEED:-1}" --json "$json" || die 'see above'
 	[ "$COUNT" != 5min ] ||
-		at_least 'mutated messages' "$(sed -n 's/^ *"mutated": \([0-9]*\).*/\1/p' "$OUT/wire-fuzz-$DEV-$COUNT.json")" 1000
+		at_least 'mutated messages' "$(sed -n 's/^ *"mutated": \([0-9]*\).*/\1/p' "$json")" 1000
 
 	wait_for 'the last connections to go' 60 no_connections_left
 	cat /sys/kernel/debug/smbdirect/connections

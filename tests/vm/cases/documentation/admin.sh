@@ -19,7 +19,7 @@ prepare() {
 	cp "$MODULES/smbdirectctl" /usr/sbin/
 	# what systemd mounts
 	modprobe configfs
-	mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+	configfs_mount
 	mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
 	# a file system of its own, as a server would have
 	mount -t tmpfs -o size=64M none /srv
