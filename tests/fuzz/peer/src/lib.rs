@@ -8,6 +8,8 @@
 
 #[path = "../../../peer/src/fuzz/model.rs"]
 pub mod model;
+#[path = "../../../peer/src/patience.rs"]
+pub mod patience;
 #[path = "../../../peer/src/smbd/mod.rs"]
 pub mod smbd;
 #[path = "../../../peer/src/stop.rs"]
