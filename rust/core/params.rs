@@ -7,6 +7,8 @@ use core::fmt;
 
 /// Smallest MaxReceiveSize that a peer may announce (3.1.5.6, 3.1.5.7).
 pub const MIN_RECEIVE_SIZE: u32 = 128;
+/// Largest message that we send or receive, header included. Buffers are single pieces of memory.
+pub const MAX_MESSAGE_SIZE: u32 = 65_535;
 /// Smallest MaxFragmentedSize that a peer may announce (3.1.5.6, 3.1.5.7).
 pub const MIN_FRAGMENTED_SIZE: u32 = 131_072;
 /// Largest MaxFragmentedSize that we announce. Both users of the transport put the length of a
@@ -53,9 +55,9 @@ pub enum ParamError {
     RecvCreditMax(u16),
     /// `send_credit_target` is 0.
     SendCreditTarget,
-    /// `max_send_size` is below 128, the smallest size that every peer can receive.
+    /// `max_send_size` is not in 128..=65535; every peer can receive the smallest of these.
     MaxSendSize(u32),
-    /// `max_recv_size` is below 128.
+    /// `max_recv_size` is not in 128..=65535.
     MaxRecvSize(u32),
     /// `max_fragmented_recv_size` is not in 131072..=16777215.
     MaxFragmentedRecvSize(u32),
@@ -70,8 +72,14 @@ impl fmt::Display for ParamError {
         match *self {
             Self::RecvCreditMax(n) => write!(f, "recv_credit_max {n} is not in 1..=65534"),
             Self::SendCreditTarget => f.write_str("send_credit_target is 0"),
-            Self::MaxSendSize(n) => write!(f, "max_send_size {n} is below {MIN_RECEIVE_SIZE}"),
-            Self::MaxRecvSize(n) => write!(f, "max_recv_size {n} is below {MIN_RECEIVE_SIZE}"),
+            Self::MaxSendSize(n) => write!(
+                f,
+                "max_send_size {n} is not in {MIN_RECEIVE_SIZE}..={MAX_MESSAGE_SIZE}"
+            ),
+            Self::MaxRecvSize(n) => write!(
+                f,
+                "max_recv_size {n} is not in {MIN_RECEIVE_SIZE}..={MAX_MESSAGE_SIZE}"
+            ),
             Self::MaxFragmentedRecvSize(n) => write!(
                 f,
                 "max_fragmented_recv_size {n} is not in {MIN_FRAGMENTED_SIZE}..={MAX_FRAGMENTED_SIZE}"
@@ -91,10 +99,11 @@ impl LocalParams {
         if self.send_credit_target == 0 {
             return Err(ParamError::SendCreditTarget);
         }
-        if self.max_send_size < MIN_RECEIVE_SIZE {
+        let sizes = MIN_RECEIVE_SIZE..=MAX_MESSAGE_SIZE;
+        if !sizes.contains(&self.max_send_size) {
             return Err(ParamError::MaxSendSize(self.max_send_size));
         }
-        if self.max_recv_size < MIN_RECEIVE_SIZE {
+        if !sizes.contains(&self.max_recv_size) {
             return Err(ParamError::MaxRecvSize(self.max_recv_size));
         }
         if !(MIN_FRAGMENTED_SIZE..=MAX_FRAGMENTED_SIZE).contains(&self.max_fragmented_recv_size) {

@@ -11,6 +11,7 @@
 //! * [`link`]: an established connection; made of [`credits`], [`reassembly`] and [`keepalive`].
 //! * [`fragment`]: cuts an upper-layer message into the payloads of data messages.
 //! * [`recv_queue`]: received payload in order, for a reader that takes any number of bytes.
+//! * [`pace`]: how slow a peer may be.
 //! * [`slices`]: plan of an RDMA read or write over a peer's buffer descriptors.
 //! * [`lifecycle`]: the states of a socket and every legal step between them.
 //! * [`settings`], [`interfaces`]: what an administrator can set, and how it is spelled.
@@ -43,6 +44,7 @@ pub mod keepalive;
 pub mod lifecycle;
 pub mod link;
 pub mod negotiate;
+pub mod pace;
 pub mod params;
 pub mod reassembly;
 pub mod recv_queue;

@@ -350,6 +350,15 @@ fn local_parameters_are_checked() {
     );
     assert_eq!(
         ParamError::MaxSendSize(127).to_string(),
-        "max_send_size 127 is below 128"
+        "max_send_size 127 is not in 128..=65535"
     );
+    assert_eq!(check(|p| p.max_send_size = 65_535), Ok(()));
+    for size in [127, 65_536, u32::MAX] {
+        let mut p = DEFAULTS;
+        p.max_send_size = size;
+        assert_eq!(p.validate(), Err(ParamError::MaxSendSize(size)));
+        let mut p = DEFAULTS;
+        p.max_recv_size = size;
+        assert_eq!(p.validate(), Err(ParamError::MaxRecvSize(size)));
+    }
 }

@@ -58,7 +58,7 @@ pub enum Judgement {
 }
 
 /// The first parameter with which no connection can work. The bounds are those of the protocol
-/// (128, 131072) and of what the users of the transport can express (24 bits).
+/// (128, 131072), of buffers (16 bits), and of what the users of the transport can express (24 bits).
 #[must_use]
 pub fn bad_params(p: &LocalParams) -> Option<ParamError> {
     let credits = u64::from(p.recv_credit_max);
@@ -70,11 +70,11 @@ pub fn bad_params(p: &LocalParams) -> Option<ParamError> {
         ),
         (p.send_credit_target >= 1, ParamError::SendCreditTarget),
         (
-            p.max_send_size >= 128,
+            (128..1 << 16).contains(&p.max_send_size),
             ParamError::MaxSendSize(p.max_send_size),
         ),
         (
-            p.max_recv_size >= 128,
+            (128..1 << 16).contains(&p.max_recv_size),
             ParamError::MaxRecvSize(p.max_recv_size),
         ),
         (
