@@ -12,6 +12,8 @@ mod configfs;
 mod debugfs;
 #[path = "admin/probes.rs"]
 mod probes;
+#[path = "admin/snapshot.rs"]
+mod snapshot;
 #[path = "admin/sysfs.rs"]
 mod sysfs;
 #[path = "transport/transport.rs"]

@@ -3,6 +3,7 @@
 //! What a developer can see: `/sys/kernel/debug/smbdirect/{connections,stats,shares}`. Administrators have `sysfs`, which is stable.
 #![forbid(unsafe_code)]
 
+use crate::snapshot::snapshot;
 use crate::transport::{
     socket::Role,
     stats::{Stats, EVENTS, LIVE, PAST},
@@ -12,7 +13,7 @@ use core::fmt;
 use kernel::{
     debugfs::{Scope, Writer},
     prelude::*,
-    sync::{atomic::Relaxed, Arc},
+    sync::atomic::Relaxed,
 };
 
 /// The list of sockets, one paragraph each: a heading, then `name value` lines.
@@ -50,27 +51,9 @@ impl Files {
     }
 }
 
-/// All sockets that have not ended; `past` gets the sum of those that have at that moment.
-fn snapshot(past: &Stats) -> Result<KVec<Arc<Socket>>> {
-    let mut copy = KVec::new();
-    loop {
-        let wanted = crate::SOCKETS.lock().len();
-        copy.reserve(wanted, GFP_KERNEL)?;
-        let sockets = crate::SOCKETS.lock();
-        if sockets.len() > copy.capacity() {
-            continue;
-        }
-        for socket in sockets.iter() {
-            let _ = copy.push_within_capacity(socket.clone());
-        }
-        past.absorb(&PAST);
-        return Ok(copy);
-    }
-}
-
 impl Writer for Connections {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, socket) in snapshot(&Stats::new())
+        for (number, socket) in snapshot(&Stats::new(), &PAST)
             .map_err(|_| fmt::Error)?
             .iter()
             .enumerate()
@@ -152,7 +135,7 @@ fn kind(socket: &Socket) -> usize {
 impl Writer for Totals {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sum = Stats::new();
-        let sockets = snapshot(&sum).map_err(|_| fmt::Error)?;
+        let sockets = snapshot(&sum, &PAST).map_err(|_| fmt::Error)?;
         let mut connected = 0;
         let mut kinds = [(0i64, 0usize); KINDS.len()];
         for socket in sockets.iter() {

@@ -3,6 +3,7 @@
 //! What an administrator can see: `/sys/kernel/smbdirect`. `Documentation/observability.md` has the format, which is stable.
 #![forbid(unsafe_code)]
 
+use crate::snapshot::snapshot;
 use crate::transport::{
     devices::{DeviceStats, Observer},
     socket::Role,
@@ -63,15 +64,14 @@ struct Sum {
 }
 
 impl Sum {
-    fn of(device: Option<&DeviceStats>) -> Self {
+    fn of(device: Option<&DeviceStats>) -> Result<Self> {
         let mut sum = Self {
             traffic: Stats::new(),
             active: 0,
             memory: 0,
         };
-        let sockets = crate::SOCKETS.lock();
-        sum.traffic.absorb(device.map_or(&PAST, |d| &d.past));
-        for socket in sockets.iter() {
+        let ended = device.map_or(&PAST, |d| &d.past);
+        for socket in &snapshot(&sum.traffic, ended)? {
             let on = socket.device.as_ref();
             if device.is_some_and(|d| !on.is_some_and(|on| core::ptr::eq(&**on, d))) {
                 continue;
@@ -80,7 +80,7 @@ impl Sum {
             sum.active += u64::from(socket.status.is_connected());
             sum.memory += socket.memory();
         }
-        sum
+        Ok(sum)
     }
 
     fn write(&self, events: &Events, memory: u64, out: &mut Text<'_>) -> fmt::Result {
@@ -141,7 +141,11 @@ impl Files for Totals {
             0 => writeln!(out, "{FORMAT}"),
             1 => {
                 let memory = smbdirect_rdma::memory::MEMORY.load(Relaxed);
-                Sum::of(None).write(&EVENTS, u64::try_from(memory).unwrap_or(0), out)
+                Sum::of(None).map_err(|_| fmt::Error)?.write(
+                    &EVENTS,
+                    u64::try_from(memory).unwrap_or(0),
+                    out,
+                )
             }
             2 => failures(&EVENTS, out),
             _ => protocol_errors(&EVENTS, out),
@@ -157,7 +161,7 @@ impl Files for Device {
         match number {
             0 => writeln!(out, "{}", if device.iwarp { "iwarp" } else { "ib" }),
             1 => {
-                let sum = Sum::of(Some(device));
+                let sum = Sum::of(Some(device)).map_err(|_| fmt::Error)?;
                 sum.write(&device.events, sum.memory as u64, out)
             }
             2 => failures(&device.events, out),
