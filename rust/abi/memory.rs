@@ -75,7 +75,7 @@ pub unsafe extern "C" fn smbdirect_connection_register_mr_io(
             }
         }
         Err(why) => {
-            Socket::register_failed(socket.as_arc_borrow(), why);
+            Socket::register_failed(socket.as_arc_borrow(), &ctx, why);
             null_mut()
         }
     }

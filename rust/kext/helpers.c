@@ -78,6 +78,11 @@ bool smbd_port_is_iwarp(struct ib_device *dev, u32 port)
 	return rdma_protocol_iwarp(dev, port);
 }
 
+bool smbd_port_is_infiniband(struct ib_device *dev, u32 port)
+{
+	return rdma_protocol_ib(dev, port);
+}
+
 bool smbd_port_is_ib_or_roce(struct ib_device *dev, u32 port)
 {
 	return rdma_ib_or_roce(dev, port);
@@ -98,38 +103,47 @@ static struct page *smbd_page_of(const void *addr)
 	return is_vmalloc_addr(addr) ? vmalloc_to_page(addr) : virt_to_page(addr);
 }
 
-/* Upper bound of the entries smbd_sg_from_buf() needs. */
-unsigned int smbd_sg_bound(const void *buf, size_t len)
+/*
+ * The longest piece of memory that can be mapped for a device, in whole pages;
+ * where all DMA is bounced that is some 256 KiB.
+ */
+size_t smbd_sg_longest(struct ib_device *dev)
 {
-	if (!is_vmalloc_addr(buf))
-		return 1;
-	return DIV_ROUND_UP(offset_in_page(buf) + len, PAGE_SIZE);
+	size_t longest = SZ_1G;
+
+	if (!ib_uses_virt_dma(dev))
+		longest = min(longest, dma_max_mapping_size(dev->dma_device));
+	return max(round_down(longest, PAGE_SIZE), PAGE_SIZE);
+}
+
+/* Upper bound of the entries smbd_sg_from_buf() needs. */
+unsigned int smbd_sg_bound(const void *buf, size_t len, size_t longest)
+{
+	return DIV_ROUND_UP(offset_in_page(buf) + len, is_vmalloc_addr(buf) ? PAGE_SIZE : longest);
 }
 
 /*
  * Describes @len bytes at @buf (linear map or vmalloc), merging physically
- * contiguous pages. Returns the number of entries, or -EINVAL if @max is too
- * small or a page is not mapped.
+ * contiguous pages to at most @longest bytes. Returns the number of entries, or
+ * -EINVAL if @max is too small or a page is not mapped.
  */
-int smbd_sg_from_buf(struct scatterlist *sg, unsigned int max, void *buf, size_t len)
+int smbd_sg_from_buf(struct scatterlist *sg, unsigned int max, void *buf, size_t len,
+		     size_t longest)
 {
+	size_t piece = is_vmalloc_addr(buf) ? PAGE_SIZE : longest;
 	unsigned int n = 0;
 
 	if (!max || !len)
 		return -EINVAL;
 	sg_init_table(sg, max);
-	if (!is_vmalloc_addr(buf)) {
-		sg_set_buf(sg, buf, len);
-		sg_mark_end(sg);
-		return 1;
-	}
 	while (len) {
-		size_t part = min_t(size_t, len, PAGE_SIZE - offset_in_page(buf));
+		size_t part = min_t(size_t, len, piece - offset_in_page(buf));
 		struct page *page = smbd_page_of(buf);
 
 		if (!page)
 			return -EINVAL;
-		if (n && sg_phys(&sg[n - 1]) + sg[n - 1].length == page_to_phys(page) + offset_in_page(buf)) {
+		if (n && sg_phys(&sg[n - 1]) + sg[n - 1].length == page_to_phys(page) + offset_in_page(buf) &&
+		    sg[n - 1].offset + sg[n - 1].length + part <= longest) {
 			sg[n - 1].length += part;
 		} else {
 			if (n == max)
@@ -287,6 +301,18 @@ void smbd_netdev_each_addr(struct net_device *dev, smbd_addr_fn fn, void *arg)
 	}
 #endif
 	rcu_read_unlock();
+}
+
+/*
+ * Where the CM sends its answers to a connect request, if a path has been made
+ * for that (InfiniBand, RoCE): the address in the id is just what the peer says.
+ */
+bool smbd_cm_peer_gid(struct rdma_cm_id *id, u8 gid[16])
+{
+	if (!rdma_cap_ib_cm(id->device, id->port_num) || !id->route.path_rec)
+		return false;
+	memcpy(gid, id->route.path_rec->dgid.raw, 16);
+	return true;
 }
 
 /* The network device that a connection came in on; not written if there is none. */

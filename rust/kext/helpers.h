@@ -34,12 +34,15 @@ void smbd_dma_unmap_sg(struct ib_device *dev, struct scatterlist *sg, int nents,
 
 void smbd_mr_next_key(struct ib_mr *mr);
 bool smbd_port_is_iwarp(struct ib_device *dev, u32 port);
+bool smbd_port_is_infiniband(struct ib_device *dev, u32 port);
 bool smbd_port_is_ib_or_roce(struct ib_device *dev, u32 port);
 u64 smbd_device_cap_flags(struct ib_device *dev);
 u64 smbd_device_kernel_cap_flags(struct ib_device *dev);
 
-int smbd_sg_from_buf(struct scatterlist *sg, unsigned int max, void *buf, size_t len);
-unsigned int smbd_sg_bound(const void *buf, size_t len);
+size_t smbd_sg_longest(struct ib_device *dev);
+int smbd_sg_from_buf(struct scatterlist *sg, unsigned int max, void *buf, size_t len,
+		     size_t longest);
+unsigned int smbd_sg_bound(const void *buf, size_t len, size_t longest);
 
 void smbd_sg_mark_end(struct scatterlist *sg, unsigned int nents);
 
@@ -64,6 +67,7 @@ bool smbd_netdev_is_ipoib(struct net_device *dev);
 void smbd_netdev_put(struct net_device *dev);
 void smbd_netdev_name(const struct net_device *dev, char *name, size_t size);
 void smbd_netdev_each_addr(struct net_device *dev, smbd_addr_fn fn, void *arg);
+bool smbd_cm_peer_gid(struct rdma_cm_id *id, u8 gid[16]);
 void smbd_cm_netdev_name(struct rdma_cm_id *id, char *name, size_t size);
 int smbd_sockaddr_len(const struct sockaddr *addr);
 int smbd_addr_parse(struct net *net, const char *text, struct sockaddr_in6 *addr);

@@ -74,7 +74,29 @@ impl WaitQueue {
     /// the deadline. It may take spinlocks but must not sleep.
     pub fn wait<R>(
         &self,
+        ctx: &ProcessCtx,
+        mode: Mode,
+        timeout: Option<Jiffies>,
+        condition: impl FnMut() -> Option<R>,
+    ) -> Outcome<R> {
+        self.wait_as(ctx, 0, mode, timeout, condition)
+    }
+
+    /// As [`wait`](Self::wait), in a line: [`wake_one`](Self::wake_one) wakes the first only. Whoever comes back with [`Outcome::Ready`] may have been
+    /// woken instead of another, and calls `wake_one` when it has taken its share, or wants none any more.
+    pub fn wait_in_line<R>(
+        &self,
+        ctx: &ProcessCtx,
+        mode: Mode,
+        condition: impl FnMut() -> Option<R>,
+    ) -> Outcome<R> {
+        self.wait_as(ctx, bindings::WQ_FLAG_EXCLUSIVE, mode, None, condition)
+    }
+
+    fn wait_as<R>(
+        &self,
         _ctx: &ProcessCtx,
+        flags: u32,
         mode: Mode,
         timeout: Option<Jiffies>,
         mut condition: impl FnMut() -> Option<R>,
@@ -92,7 +114,7 @@ impl WaitQueue {
         };
         let mut entry = MaybeUninit::<bindings::wait_queue_entry>::uninit();
         // SAFETY: `entry` is valid for writes; it stays on this stack frame until `finish_wait`.
-        unsafe { bindings::init_wait_entry(entry.as_mut_ptr(), 0) };
+        unsafe { bindings::init_wait_entry(entry.as_mut_ptr(), flags as i32) };
         let outcome = loop {
             // SAFETY: By the type invariant the head is initialised; `entry` was initialised above.
             let signal = unsafe {
@@ -121,6 +143,18 @@ impl WaitQueue {
     /// `prepare_to_wait_event`, so either we see the waiter or it sees the change.
     #[inline]
     pub fn wake_all(&self) {
+        self.wake(0);
+    }
+
+    /// Wakes the first of those that [wait in line](Self::wait_in_line), and everybody else. As [`wake_all`](Self::wake_all).
+    #[inline]
+    pub fn wake_one(&self) {
+        self.wake(1);
+    }
+
+    /// `exclusive`: how many of those in line, 0 for all.
+    #[inline]
+    fn wake(&self, exclusive: i32) {
         barrier::smp_mb(barrier::Full);
         let head = self.head.get();
         // SAFETY: By the type invariant `head` is initialised. Reading `next` races with list changes under the queue's lock by
@@ -133,7 +167,14 @@ impl WaitQueue {
         };
         if active {
             // SAFETY: As above.
-            unsafe { bindings::__wake_up(head, bindings::TASK_NORMAL, 0, core::ptr::null_mut()) };
+            unsafe {
+                bindings::__wake_up(
+                    head,
+                    bindings::TASK_NORMAL,
+                    exclusive,
+                    core::ptr::null_mut(),
+                )
+            };
         }
     }
 }

@@ -36,6 +36,29 @@ impl Host {
 }
 
 impl Host {
+    /// The host of a GID. On InfiniBand each port has one; a RoCE GID is an IP address.
+    pub(crate) fn of_gid(gid: [u8; 16], infiniband: bool) -> Self {
+        let host = Self(gid);
+        if infiniband || host.is_v4() {
+            host
+        } else {
+            host.prefix()
+        }
+    }
+
+    fn is_v4(&self) -> bool {
+        self.0
+            .starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff])
+    }
+
+    /// The 64-bit prefix of an IPv6 host, which has all addresses below it.
+    fn prefix(mut self) -> Self {
+        if let Some(low) = self.0.get_mut(8..) {
+            low.fill(0);
+        }
+        self
+    }
+
     /// The address in 16 bytes, IPv4 in the v4-mapped form.
     pub fn octets(&self) -> [u8; 16] {
         self.0
@@ -123,15 +146,13 @@ impl SockAddr {
         usize::from(self.len) == size_of::<bindings::sockaddr_in>()
     }
 
-    /// Whom to charge for what comes from the address: an IPv4 host, or the 64-bit prefix of an IPv6 one, which has all addresses below it.
+    /// Whom to charge for what comes from the address: an IPv4 host, or the 64-bit prefix of an IPv6 one.
     pub fn source(&self) -> Host {
-        let mut host = self.host();
-        if !self.is_v4() {
-            if let Some(low) = host.0.get_mut(8..) {
-                low.fill(0);
-            }
+        if self.is_v4() {
+            self.host()
+        } else {
+            self.host().prefix()
         }
-        host
     }
 
     /// The host part; IPv4 in the v4-mapped form.

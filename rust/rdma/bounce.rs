@@ -29,7 +29,7 @@ pub(crate) struct Bounce {
 }
 
 impl Bounce {
-    /// A buffer of `len` zeros; if the device is to read it (`ToDevice`), with what `parts` has. Sleeps.
+    /// A buffer of `len` zeros, in pieces of at most `longest` bytes; if the device is to read it (`ToDevice`), with what `parts` has. Sleeps.
     ///
     /// # Safety
     ///
@@ -38,15 +38,17 @@ impl Bounce {
         parts: &mut [bindings::scatterlist],
         len: usize,
         direction: Direction,
+        longest: usize,
     ) -> Result<Self> {
         let mut data = KVVec::from_elem(0u8, len, GFP_KERNEL)?;
         let start = data.as_mut_ptr().cast();
         // SAFETY: Kernel memory from kvmalloc.
-        let bound = unsafe { bindings::smbd_sg_bound(start, len) };
+        let bound = unsafe { bindings::smbd_sg_bound(start, len, longest) };
         let mut list =
             KVVec::from_elem(bindings::scatterlist::default(), bound as usize, GFP_KERNEL)?;
         // SAFETY: The list has `bound` entries; the memory is valid.
-        let nents = unsafe { bindings::smbd_sg_from_buf(list.as_mut_ptr(), bound, start, len) };
+        let nents =
+            unsafe { bindings::smbd_sg_from_buf(list.as_mut_ptr(), bound, start, len, longest) };
         let nents = u32::try_from(nents).map_err(|_| EINVAL)?;
         // INVARIANT: Filled above.
         let mut this = Self { data, list, nents };

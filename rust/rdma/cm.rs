@@ -4,7 +4,11 @@
 //!
 //! C header: [`include/rdma/rdma_cm.h`](srctree/include/rdma/rdma_cm.h)
 
-use crate::{addr::SockAddr, device::Device, net::Net};
+use crate::{
+    addr::{Host, SockAddr},
+    device::Device,
+    net::Net,
+};
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
     error::{from_err_ptr, to_result},
@@ -367,6 +371,17 @@ impl<'e> ConnectRequest<'e> {
         }
     }
 
+    /// Whom to charge for it. On InfiniBand and RoCE the request may name any address as the peer's: it is the GID that the CM answers to.
+    pub fn source(&self) -> Option<Host> {
+        let mut gid = [0u8; 16];
+        // SAFETY: By the invariants; 16 bytes may be written.
+        if unsafe { bindings::smbd_cm_peer_gid(self.id.as_ptr(), gid.as_mut_ptr()) } {
+            let infiniband = self.device()?.is_infiniband(self.port());
+            return Some(Host::of_gid(gid, infiniband));
+        }
+        self.peer_addr().as_ref().map(SockAddr::source)
+    }
+
     /// The local address that it arrived at.
     pub fn local_addr(&self) -> Option<SockAddr> {
         // SAFETY: By the invariants; the address storage is inside the id.
@@ -435,8 +450,8 @@ unsafe extern "C" fn cm_event<H: CmHandler>(
     // SAFETY: rdma_cm passes a valid id and event.
     let (context, raw): (*mut c_void, &bindings::rdma_cm_event) =
         unsafe { ((*id).context, &*event) };
-    // SAFETY: By the invariants of `CmId` the context is an `Arc<H>` owned by the id (for a request: by the listening id, whose handler mutex
-    // is held too), and rdma_cm calls no handler after destroying an id.
+    // SAFETY: By the invariants of `CmId` the context is an `Arc<H>` owned by the id, and rdma_cm calls no handler after destroying an id. For a request
+    // it is that of the listening id, which destroys the ids that it has for each device, and waits for their handlers, before itself.
     let handler = unsafe { ArcBorrow::<H>::from_raw(context.cast_const().cast()) };
     let event = Event { raw };
     if event.kind() != EventKind::ConnectRequest {

@@ -107,6 +107,12 @@ impl<'a> Device<'a> {
         unsafe { (*self.raw.as_ptr()).ops.driver_id == bindings::rdma_driver_id_RDMA_DRIVER_SIW }
     }
 
+    /// Whether the port speaks InfiniBand, on a fabric of its own.
+    pub fn is_infiniband(&self, port: u32) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::smbd_port_is_infiniband(self.as_ptr(), port) }
+    }
+
     /// Whether the port speaks InfiniBand or RoCE.
     pub fn is_ib_or_roce(&self, port: u32) -> bool {
         // SAFETY: By the type invariant.

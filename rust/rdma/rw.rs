@@ -96,8 +96,10 @@ pub struct RwEngine<O: Owner> {
     #[pin]
     waiters: WaitQueue,
     total: u32,
-    /// Reads need an MR each (iWARP), which must be invalidated before the memory is given back.
-    reads_by_mr: bool,
+    /// Longest piece of memory that can be mapped, in bytes.
+    longest: usize,
+    /// Reads need an MR each (iWARP), which must be invalidated before the memory is given back. It has this many pages at most; 0 if they need none.
+    read_mr_pages: u32,
     charge: Charge,
 }
 
@@ -105,6 +107,19 @@ pub struct RwEngine<O: Owner> {
 unsafe impl<O: Owner> Send for RwEngine<O> {}
 // SAFETY: As above.
 unsafe impl<O: Owner> Sync for RwEngine<O> {}
+
+/// The turn of one that waited for budget, to call [`RwEngine::start`]. When it is dropped the next has its turn with what is left.
+#[must_use]
+pub struct Turn<'a, O: Owner>(&'a RwEngine<O>);
+
+impl<O: Owner> Drop for Turn<'_, O> {
+    fn drop(&mut self) {
+        self.0.give_back(0, 0);
+    }
+}
+
+/// Most pages of a slice that is read by an MR. `rdma_rw` makes its MRs of 256, or of what the device can do.
+const READ_MR_PAGES: u32 = 128;
 
 /// Most batches in flight at once: each has at least one of the budget's entries, so that the list never overflows.
 const MAX_LIVE: usize = crate::verbs::MAX_RW_ENTRIES as usize;
@@ -115,11 +130,13 @@ impl<O: Owner> RwEngine<O> {
     /// `verbs` outlives every use of the engine but its drop.
     pub(crate) unsafe fn new(verbs: *const Verbs<O>) -> Result<Pin<KBox<Self>>> {
         // SAFETY: By the safety requirement.
-        let (sizes, iwarp) = unsafe {
+        let (sizes, iwarp, longest, mr_pages) = unsafe {
             let v = &*verbs;
             (
                 v.sizes(),
                 bindings::smbd_port_is_iwarp(v.device(), v.port()),
+                bindings::smbd_sg_longest(v.device()),
+                (*v.device()).attrs.max_fast_reg_page_list_len,
             )
         };
         let live = KVec::with_capacity(MAX_LIVE, GFP_KERNEL)?;
@@ -133,7 +150,8 @@ impl<O: Owner> RwEngine<O> {
                 live <- new_spinlock_irq!(live, "smbdirect::RwEngine::live"),
                 waiters <- new_wait_queue!("smbdirect::RwEngine::waiters"),
                 total: sizes.rw,
-                reads_by_mr: iwarp,
+                longest,
+                read_mr_pages: if iwarp { mr_pages.clamp(2, READ_MR_PAGES) } else { 0 },
                 charge: Charge::of::<Self>().and(Charge::array::<Arc<Batch<O>>>(MAX_LIVE)),
             }),
             GFP_KERNEL,
@@ -150,11 +168,15 @@ impl<O: Owner> RwEngine<O> {
         let (write_sge, read_sge) = self.verbs().max_sge();
         let page = kernel::page::PAGE_SIZE as u32;
         let pages = match direction {
-            Direction::FromDevice if self.reads_by_mr => 128,
+            Direction::FromDevice if self.reads_by_mr() => self.read_mr_pages,
             Direction::FromDevice => (self.total / 2).saturating_mul(read_sge),
             Direction::ToDevice => (self.total / 2).saturating_mul(write_sge),
         };
         pages.saturating_sub(1).clamp(1, 1024).saturating_mul(page)
+    }
+
+    fn reads_by_mr(&self) -> bool {
+        self.read_mr_pages != 0
     }
 
     /// Bytes of memory that it holds, without batches.
@@ -181,19 +203,30 @@ impl<O: Owner> RwEngine<O> {
         let mut budget = self.budget.lock();
         budget.entries += entries;
         budget.mrs += mrs;
+        let room = self.has_room(&budget);
         drop(budget);
-        self.waiters.wake_all();
+        if room {
+            self.waiters.wake_one();
+        }
     }
 
-    /// Waits until the budget may allow a slice again, or `alive` says no. Sleeps, interruptibly; `-ERESTARTSYS` on a signal.
-    pub fn wait_budget(&self, ctx: &ProcessCtx, mut alive: impl FnMut() -> bool) -> Result {
-        let half = self.total / 2;
-        match self.waiters.wait(ctx, Mode::Interruptible, None, || {
-            let budget = self.budget.lock();
-            let some = budget.entries >= half && (!self.reads_by_mr || budget.mrs > 0);
-            (some || !alive()).then_some(())
+    /// Whether there is enough for the longest slice.
+    fn has_room(&self, budget: &Budget) -> bool {
+        budget.entries >= self.total / 2 && (!self.reads_by_mr() || budget.mrs > 0)
+    }
+
+    /// Waits in line until the budget may allow a slice again, or `alive` says no. It is the caller's turn then, until it drops it. Sleeps, interruptibly;
+    /// `-ERESTARTSYS` on a signal.
+    pub fn wait_budget(
+        &self,
+        ctx: &ProcessCtx,
+        mut alive: impl FnMut() -> bool,
+    ) -> Result<Turn<'_, O>> {
+        match self.waiters.wait_in_line(ctx, Mode::Interruptible, || {
+            let room = self.has_room(&self.budget.lock());
+            (room || !alive()).then_some(())
         }) {
-            Outcome::Ready(()) => Ok(()),
+            Outcome::Ready(()) => Ok(Turn(self)),
             _ => Err(ERESTARTSYS),
         }
     }

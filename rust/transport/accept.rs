@@ -18,10 +18,7 @@ use super::{
 };
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::{Acquire, Relaxed},
-        Arc, ArcBorrow,
-    },
+    sync::{atomic::Relaxed, Arc, ArcBorrow},
     time::Jiffies,
 };
 use smbdirect_core::{
@@ -36,7 +33,6 @@ use smbdirect_kext::{
     wait::{Mode, Outcome},
 };
 use smbdirect_rdma::{
-    addr::SockAddr,
     cm::{ConnParam, ConnectRequest},
     device::Device,
     verbs::QueueSizes,
@@ -104,10 +100,11 @@ impl Socket {
     /// A peer wants to connect. In the handler of the listening id; the request is rejected unless it is adopted.
     pub(super) fn arrival(this: ArcBorrow<'_, Self>, request: ConnectRequest<'_>) {
         let ctx = ProcessCtx::enter();
-        let peer = request.peer_addr();
+        let (peer, source) = (request.peer_addr(), request.source());
         let explain = |text: &str| {
             this.log_about(
                 peer.as_ref(),
+                source,
                 Level::Err,
                 class::INCOMING,
                 format_args!("connection request refused: {text}"),
@@ -135,7 +132,6 @@ impl Socket {
                 "no connections are taken on this interface (smb direct interfaces)",
             );
         }
-        let source = peer.as_ref().map(SockAddr::source);
         if listener.is_full(source) {
             return refuse(Refusal::HalfOpen, CROWDED);
         }
@@ -152,9 +148,9 @@ impl Socket {
                 "the device cannot do what the port asks for",
             );
         }
-        let Some(known) = devices::find(id) else {
+        if devices::find(id).is_none() {
             return refuse(Refusal::Device, "the device is being removed");
-        };
+        }
         let (initiator, responder) = request.event().depths();
         let (mut peer_serves, mut peer_issues) = (initiator, responder);
         let mut answer = None;
@@ -180,24 +176,37 @@ impl Socket {
         if let Some(size) = set(Number::MaxFragmentedSize) {
             child.fragmented_size.populate(size);
         }
-        child.device.populate(known);
         child.listener.populate(listener.clone());
+        if let Some(source) = source {
+            child.source.populate(source);
+        }
         if let Some(addr) = peer {
             child.peer.populate(addr);
-            trace::Arrival::emit(|| trace::Arrival {
-                conn: child.id,
-                addr: *addr.raw(),
-                device: child.device_name(),
-                local: (request.local_addr()).map_or([0; 28], |addr| *addr.raw()),
-            });
         }
         child
             .read_depth
             .store(u32::from(params.initiator_depth), Relaxed);
-        // Nobody else knows the child yet, so its gate opens; from here on its own teardown takes care of the id, which rejects the request if it was not accepted.
+        let local = (request.local_addr()).map_or([0; 28], |addr| *addr.raw());
+        // Nobody ends the child yet, for want of a device and of a listener that has it, so its gate opens; from here on its own teardown takes care of the id,
+        // which rejects the request if it was not accepted.
         let _ = child
             .endpoint
             .open(Endpoint::new(request.adopt(child.clone())));
+        let used = child.enter().and_then(|endpoint| {
+            let device = endpoint.cm().device().ok_or(ENODEV)?;
+            child.use_device(device)
+        });
+        if used.is_err() {
+            return Self::fail_for(child.as_arc_borrow(), ENETDOWN, Cause::Device);
+        }
+        if let Some(addr) = peer {
+            trace::Arrival::emit(|| trace::Arrival {
+                conn: child.id,
+                addr: *addr.raw(),
+                device: child.device_name(),
+                local,
+            });
+        }
         if let Err(error) = listener.enter(&child, set(Number::MaxHalfOpen)) {
             if error == EBUSY {
                 explain(CROWDED);
@@ -273,13 +282,13 @@ impl Socket {
             }
             if let Some((child, more)) = listener.take_ready() {
                 match Self::answer(child.as_arc_borrow(), ctx) {
-                    Ok(()) => return Ok((child, !more)),
+                    Ok(()) => {
+                        listener.forget(&child);
+                        return Ok((child, !more));
+                    }
                     Err(error) => {
-                        // It failed meanwhile. Nobody else waits for the end of its teardown any more.
+                        // It failed meanwhile; the listener has it until its teardown ends.
                         Self::fail(child.as_arc_borrow(), error);
-                        child.events.wait(ctx, Mode::Uninterruptible, None, || {
-                            child.torn_down.load(Acquire).then_some(())
-                        });
                         continue;
                     }
                 }

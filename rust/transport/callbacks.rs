@@ -105,6 +105,7 @@ impl CmHandler for Socket {
     }
 
     fn connect_request(this: ArcBorrow<'_, Self>, request: ConnectRequest<'_>) {
+        let _noio = NoioScope::enter();
         Self::arrival(this, request);
     }
 }

@@ -114,6 +114,10 @@ impl Socket {
         this.status.advance(Event::AddrResolved)?;
         this.status.advance(Event::Begin)?;
         let endpoint = this.enter()?;
+        if let Some(device) = endpoint.cm().device() {
+            // One that cannot be used is looked at when the route is known.
+            let _ = this.use_device(device);
+        }
         endpoint
             .cm()
             .resolve_route(this.params.get().resolve_route_timeout_msec)

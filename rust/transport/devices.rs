@@ -14,7 +14,7 @@ use kernel::{
     sync::{atomic::Acquire, Arc, SetOnce},
 };
 use smbdirect_kext::{
-    ctx::ProcessCtx,
+    ctx::{NoioScope, ProcessCtx},
     list::take_first,
     log::{class, Level},
     name::Name,
@@ -71,7 +71,11 @@ impl Watcher for Devices {
             },
             GFP_KERNEL,
         )?;
-        crate::DEVICES.lock().push(device.clone(), GFP_KERNEL)?;
+        {
+            // A client that connects again takes this lock, and may be what memory reclaim waits for.
+            let _noio = NoioScope::enter();
+            crate::DEVICES.lock().push(device.clone(), GFP_KERNEL)?;
+        }
         if let Some(observer) = OBSERVER.as_ref() {
             observer.device_added(&device);
         }
@@ -103,11 +107,14 @@ fn end_all(id: DeviceId) {
     };
     let end = |socket: &Arc<Socket>| {
         if socket.status.first_error().is_none() {
-            socket.log(
-                Level::Err,
-                class::RDMA_EVENT,
-                format_args!("the device is removed"),
-            );
+            // Teardown waits for the permit, and with it its consumer, whose log this is.
+            if let Ok(_permit) = socket.enter() {
+                socket.log(
+                    Level::Err,
+                    class::RDMA_EVENT,
+                    format_args!("the device is removed"),
+                );
+            }
             Socket::fail_for(socket.as_arc_borrow(), ENETDOWN, Cause::Device);
         }
     };
@@ -134,9 +141,14 @@ pub(super) fn find(id: DeviceId) -> Option<Arc<DeviceStats>> {
 }
 
 impl Socket {
-    /// Books the socket's events and traffic on a device from now on. `-ENODEV`: it is going away.
+    /// Books the socket's events and traffic on a device from now on. `-ENODEV`: it is not one of ours, or going away.
+    ///
+    /// The gate must be open: the removal of the device ends the socket from now on.
     pub(super) fn use_device(&self, device: Device<'_>) -> Result {
-        self.device.populate(find(device.id()).ok_or(ENODEV)?);
+        // With the lock held: `removed` has taken the device away before, or finds the socket afterwards.
+        let devices = crate::DEVICES.lock();
+        let known = devices.iter().find(|known| known.id == device.id());
+        self.device.populate(known.ok_or(ENODEV)?.clone());
         Ok(())
     }
 

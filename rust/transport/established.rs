@@ -5,7 +5,7 @@
 
 use super::{
     cause::Cause,
-    send::{allowed_ms, asks, trace_send, MIN_EARNED},
+    send::{asks, trace_send},
     socket::{Role, Socket},
     state::Established,
     stats::{own, Breach},
@@ -13,6 +13,7 @@ use super::{
 use kernel::{prelude::*, sync::ArcBorrow};
 use smbdirect_core::{
     link::{Link, SendState},
+    pace::{allowed_ms, MIN_EARNED},
     recv_queue::Segment,
     time::Millis,
     wire::data::{Header, HEADER_LEN},
@@ -179,6 +180,7 @@ impl Socket {
                         len: payload.len,
                         start: payload.start.unwrap_or(0),
                     };
+                    est.payloads = est.payloads.saturating_add(1);
                     // The queue has room for every slot.
                     let _ = est.queue.push(segment);
                     if est.want.is_some_and(|want| est.readable(want)) {
@@ -197,7 +199,9 @@ impl Socket {
                 own(&counters.keepalives_received, 1);
             }
             wake_senders = (what.wake_senders || est.link.send_credits() <= 1) && est.senders_wait;
+            // Empty messages alone are no use of what there is.
             est.grow |= est.link.granted() == 0
+                && est.payloads.saturating_mul(2) >= est.limit
                 && est.queue.segments().saturating_mul(4) < est.limit
                 && usize::from(est.link.recv_target()) > est.limit;
             grow = est.grow;
@@ -388,6 +392,7 @@ impl Socket {
         };
         this.with_link(|est| {
             est.limit += more;
+            est.payloads = 0;
             est.link
                 .set_recv_limit(u16::try_from(est.limit).unwrap_or(u16::MAX));
         });

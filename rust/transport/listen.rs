@@ -49,6 +49,8 @@ enum Stage {
     Admitted,
     /// It may be accepted.
     Ready,
+    /// It is being accepted: leaves the list when that is done, or when its teardown is.
+    Accepting,
 }
 
 /// A connection that is not accepted yet.
@@ -256,14 +258,16 @@ impl Listener {
         self.waiters.wake_all();
     }
 
-    /// Takes the oldest child that is ready, and tells whether there is another.
+    /// The oldest child that is ready, and whether there is another. It is the caller's, who is to [`forget`](Self::forget) it here when it has been accepted.
     pub(super) fn take_ready(&self) -> Option<(Arc<Socket>, bool)> {
         let (socket, more, next) = {
             let mut children = self.children.lock();
             let at = children.list.iter().position(Child::acceptable)?;
-            let child = children.list.remove(at).ok()?;
+            let child = children.list.get_mut(at)?;
+            child.stage = Stage::Accepting;
+            let socket = child.socket.clone();
             let more = children.list.iter().any(Child::acceptable);
-            (child.socket, more, children.next_in_line())
+            (socket, more, children.next_in_line())
         };
         kick(next);
         Some((socket, more))
@@ -273,7 +277,7 @@ impl Listener {
         self.children.lock().list.iter().any(Child::acceptable)
     }
 
-    /// Forgets a child that has been torn down.
+    /// Forgets a child that has been accepted, or torn down.
     pub(super) fn forget(&self, socket: &Socket) {
         let (gone, next) = {
             let mut children = self.children.lock();

@@ -71,8 +71,9 @@ impl Socket {
         count(&self.stats.request.registration_stalls);
     }
 
-    /// Explains why there is no registration; a failure of the hardware ends the connection.
-    pub(crate) fn register_failed(this: ArcBorrow<'_, Self>, why: RegisterError) {
+    /// Explains why there is no registration; a failure of the hardware ends the connection. Sleeps if the adapter may have the registration all the same, until
+    /// it has not; no permit may be held.
+    pub(crate) fn register_failed(this: ArcBorrow<'_, Self>, ctx: &ProcessCtx, why: RegisterError) {
         count(&this.stats.request.registration_failures);
         match why {
             RegisterError::TooManyPages(pages) => this.log(
@@ -87,14 +88,20 @@ impl Socket {
             RegisterError::Failed(error) if error == ENOTCONN => {}
             // Nothing was posted, and the caller tries again.
             RegisterError::Failed(error) if error == ENOMEM => {}
-            RegisterError::Failed(error) => {
-                this.log(
-                    Level::Err,
-                    class::RDMA_MR,
-                    format_args!("registering memory failed (errno {})", error.to_errno()),
-                );
-                Self::fail_for(this, ECONNABORTED, Cause::Adapter);
+            RegisterError::Failed(error) => Self::adapter_refused(this, error),
+            RegisterError::Live(error, mr) => {
+                Self::adapter_refused(this, error);
+                mr.wait_gone(ctx);
             }
         }
+    }
+
+    fn adapter_refused(this: ArcBorrow<'_, Self>, error: Error) {
+        this.log(
+            Level::Err,
+            class::RDMA_MR,
+            format_args!("registering memory failed (errno {})", error.to_errno()),
+        );
+        Self::fail_for(this, ECONNABORTED, Cause::Adapter);
     }
 }

@@ -372,6 +372,7 @@ impl Socket {
                 began: (0, 0),
                 starved_ms: 0,
                 grow: false,
+                payloads: 0,
             },
             GFP_KERNEL,
         )?;

@@ -4,16 +4,16 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    send::{allowed_ms, MIN_EARNED},
     socket::Socket,
     stats::{count, count_n, Breach},
 };
-use core::cell::Cell;
 use kernel::{
     prelude::*,
     sync::{atomic::Relaxed, Arc, ArcBorrow},
 };
-use smbdirect_core::{slices::Slices, wire::descriptor::DESCRIPTOR_LEN};
+use smbdirect_core::{
+    pace::MIN_EARNED, slices::Slices, time::Millis, wire::descriptor::DESCRIPTOR_LEN,
+};
 use smbdirect_kext::{
     ctx::ProcessCtx,
     log::{class, Level},
@@ -28,9 +28,12 @@ use smbdirect_rdma::{
 
 /// Batches of one transfer in flight at once.
 const IN_FLIGHT: usize = 4;
-/// A transfer that takes longer than this, plus what the connection's transfers have moved meanwhile (or its own length, if that is more) at the slowest rate (see [`allowed_ms`]),
-/// fails the connection: the peer's hardware acknowledges, no software of it is in the way. Of many at once each waits behind others, which is not the peer's fault.
-const PATIENCE_MS: u64 = 60_000;
+
+/// What a batch counts as, in bytes: many short slices are much work.
+fn weight(batch: &Batch<Socket>) -> u64 {
+    let (slices, bytes) = batch.work();
+    bytes.max(u64::from(slices) * MIN_EARNED)
+}
 
 impl Socket {
     /// Moves `local` to (`ToDevice`) or from (`FromDevice`) the peer's memory that `descriptors` names: an array of MS-SMBD buffer descriptors as it came from
@@ -38,7 +41,8 @@ impl Socket {
     ///
     /// Any number of descriptors is worked off in slices within the queue's means; their sum may exceed the length, trailing and zero-length ones are
     /// passed over. `-EINVAL` if they are malformed or too short; nothing is transferred then. `-ERESTARTSYS` if a signal came while others had
-    /// the queue's means and nothing of this transfer was under way.
+    /// the queue's means and nothing of this transfer was under way. A peer that is too slow for the connection's
+    /// [`TransferClock`](smbdirect_core::pace::TransferClock) loses the connection: its hardware acknowledges, no software of it is in the way.
     pub(crate) fn rdma_transfer(
         this: ArcBorrow<'_, Self>,
         ctx: &ProcessCtx,
@@ -87,7 +91,9 @@ impl Socket {
             descriptors: number,
             error: 0,
         });
+        this.transfers.lock().begin(Millis(now_ms()));
         let result = Self::run_transfers(this, ctx, rw, local, direction, transfers);
+        this.transfers.lock().end();
         trace::RdmaEnd::emit(|| trace::RdmaEnd {
             conn: this.id,
             read,
@@ -132,48 +138,38 @@ impl Socket {
     ) -> Result {
         let alive = || this.status.is_connected();
         let counters = &this.stats.request;
-        // What those that were taken so far weigh; a short transfer is as much work as one of `MIN_EARNED` bytes.
-        let weight = Cell::new(0);
-        let mut transfers = transfers
-            .inspect(|one| weight.set(weight.get() + (one.len as u64).max(MIN_EARNED)))
-            .peekable();
-        // With each, what it weighs.
-        let mut flying: [Option<(Arc<Batch<Socket>>, u64)>; IN_FLIGHT] =
-            [const { None }; IN_FLIGHT];
-        let (mut oldest, mut flights, mut weighed) = (0, 0, 0);
-        let began = Cell::new(now_ms());
-        let moved_before = this.rdma_moved.load(Relaxed);
-        let until = || {
-            let moved = this.rdma_moved.load(Relaxed).wrapping_sub(moved_before);
-            began
-                .get()
-                .saturating_add(PATIENCE_MS)
-                .saturating_add(allowed_ms(moved.max(local.len() as u64)))
-        };
+        let mut transfers = transfers.peekable();
+        let mut flying: [Option<Arc<Batch<Socket>>>; IN_FLIGHT] = [const { None }; IN_FLIGHT];
+        let (mut oldest, mut flights) = (0, 0);
+        let until = || this.transfers.lock().until().0;
         let mut result: Result = Ok(());
+        let mut turn = None;
         loop {
             let more = result.is_ok() && transfers.peek().is_some();
             let mut reap = !more || flights == IN_FLIGHT;
             if more && !reap {
-                match rw.start(ctx, local, direction, &mut transfers) {
+                let started = rw.start(ctx, local, direction, &mut transfers);
+                drop(turn.take());
+                match started {
                     Ok(Some(batch)) => {
                         let (registered, _) = batch.keys();
                         if registered != 0 {
                             count_n(&counters.fast_registrations, u64::from(registered));
                         }
+                        this.transfers.lock().posted(weight(&batch));
                         if let Some(place) = flying.get_mut((oldest + flights) % IN_FLIGHT) {
-                            *place = Some((batch, weight.get() - weighed));
+                            *place = Some(batch);
                         }
-                        weighed = weight.get();
                         flights += 1;
                     }
                     Ok(None) if flights > 0 => reap = true,
                     Ok(None) => {
-                        // Others have the budget, and deadlines of their own.
-                        let since = now_ms();
+                        // Others have the budget, and look at the clock.
                         count(&counters.rdma_stalls);
-                        result = rw.wait_budget(ctx, alive);
-                        began.set(began.get() + now_ms().saturating_sub(since));
+                        match rw.wait_budget(ctx, alive) {
+                            Ok(ours) => turn = Some(ours),
+                            Err(error) => result = Err(error),
+                        }
                     }
                     Err(error) => result = Err(error),
                 }
@@ -182,15 +178,14 @@ impl Socket {
                 }
             }
             if reap {
-                let Some((batch, weighs)) = flying.get_mut(oldest).and_then(Option::take) else {
+                let Some(batch) = flying.get_mut(oldest).and_then(Option::take) else {
                     break;
                 };
                 oldest = (oldest + 1) % IN_FLIGHT;
                 flights -= 1;
                 let finished = rw.finish(ctx, &batch, &until, &alive);
-                if finished.is_ok() {
-                    this.rdma_moved.add(weighs, Relaxed);
-                }
+                let (now, weighs) = (Millis(now_ms()), weight(&batch));
+                this.transfers.lock().done(now, weighs, finished.is_ok());
                 let (_, invalidated) = batch.keys();
                 if invalidated != 0 {
                     count_n(&counters.local_invalidations, u64::from(invalidated));

@@ -8,12 +8,13 @@
 
 mod wait;
 
-pub(super) use wait::{allowed_ms, MESSAGE_GRACE_MS};
+pub(super) use wait::MESSAGE_GRACE_MS;
 
 use super::{cause::Cause, socket::Socket, stats::own};
 use kernel::{iov::IovIterSource, prelude::*, sync::ArcBorrow};
 use smbdirect_core::{
     link::{Link, SendState},
+    pace::{allowed_ms, MIN_EARNED},
     time::Millis,
     wire::data::{Header, HEADER_LEN, RESPONSE_REQUESTED},
 };
@@ -28,9 +29,6 @@ use smbdirect_rdma::{
     Endpoint,
 };
 use wait::{Need, Pace};
-
-/// A fragment earns the time of at least this many bytes.
-pub(super) const MIN_EARNED: u64 = 1024;
 
 /// Whether a message asks the peer for an answer.
 pub(super) fn asks(header: &[u8]) -> bool {
@@ -119,7 +117,7 @@ impl Socket {
             Self::take_token(this, ctx, out)?;
         }
         out.left = remaining;
-        let pace = Pace::new(remaining);
+        let mut pace = Pace::new(remaining);
         let mut chain = Chain::new(ring);
         let mut taken = 0;
         while !source.is_empty() && out.left > 0 {
@@ -128,7 +126,7 @@ impl Socket {
                 None => match ring.alloc(false) {
                     Some(slot) => (slot, 0),
                     None => (
-                        Self::wait_slot(this, ctx, &endpoint, out, &mut chain, pace)?,
+                        Self::wait_slot(this, ctx, &endpoint, out, &mut chain, &mut pace)?,
                         0,
                     ),
                 },
@@ -198,11 +196,11 @@ impl Socket {
         if !out.token {
             Self::take_token(this, ctx, out)?;
         }
-        let pace = Pace::new(0);
+        let mut pace = Pace::new(0);
         let mut chain = Chain::new(ring);
         let mut slot = match ring.alloc(false) {
             Some(slot) => slot,
-            None => Self::wait_slot(this, ctx, &endpoint, out, &mut chain, pace)?,
+            None => Self::wait_slot(this, ctx, &endpoint, out, &mut chain, &mut pace)?,
         };
         let header = loop {
             match this

@@ -15,17 +15,17 @@ use super::{
 };
 use core::fmt;
 use kernel::{
-    new_spinlock_irq,
+    new_spinlock, new_spinlock_irq,
     prelude::*,
     sync::{
         atomic::{Atomic, AtomicFlag, Full, Relaxed, Release},
-        Arc, ArcBorrow, SetOnce, SpinLockIrq,
+        Arc, ArcBorrow, SetOnce, SpinLock, SpinLockIrq,
     },
     workqueue::{
         impl_has_delayed_work, impl_has_work, new_delayed_work, new_work, DelayedWork, Work,
     },
 };
-use smbdirect_core::lifecycle::Status;
+use smbdirect_core::{lifecycle::Status, pace::TransferClock};
 use smbdirect_kext::{
     ctx::{NoioScope, ProcessCtx},
     gate::{Gated, Permit},
@@ -95,8 +95,9 @@ pub(crate) struct Socket {
     role: Atomic<i32>,
     /// Final depth of outstanding RDMA reads that we issue; 0 until known.
     pub(crate) read_depth: Atomic<u32>,
-    /// What its RDMA transfers have moved, in bytes, each slice at least as 1 KiB: their deadlines follow it.
-    pub(super) rdma_moved: Atomic<u64>,
+    /// When its RDMA transfers have taken too long. Process context only; no other lock is taken with it held.
+    #[pin]
+    pub(super) transfers: SpinLock<TransferClock>,
     /// Of a server's connection: the MaxFragmentedSize that an administrator wants.
     pub(super) fragmented_size: SetOnce<u32>,
     #[pin]
@@ -113,8 +114,10 @@ pub(crate) struct Socket {
     pub(crate) events: WaitQueue,
     /// A listening socket's own, or the one a child belongs to.
     pub(crate) listener: SetOnce<Arc<Listener>>,
-    /// The peer, once known.
+    /// The peer, once known: the address that a client connects to, or that a request names.
     pub(crate) peer: SetOnce<SockAddr>,
+    /// Of a server's connection: whom to charge for it.
+    pub(super) source: SetOnce<Host>,
     /// Of a client: what the server answered instead of taking the connection.
     pub(crate) answer: SetOnce<Answer>,
     pub(crate) torn_down: AtomicFlag,
@@ -164,7 +167,7 @@ impl Socket {
                 params: ParamsCell::new(),
                 role: Atomic::new(role as i32),
                 read_depth: Atomic::new(0),
-                rdma_moved: Atomic::new(0),
+                transfers <- new_spinlock!(TransferClock::new(), "smbdirect::Socket::transfers"),
                 fragmented_size: SetOnce::new(),
                 config <- new_spinlock_irq!(config, "smbdirect::Socket::config"),
                 state <- new_spinlock_irq!(State::new(), "smbdirect::Socket::state"),
@@ -173,6 +176,7 @@ impl Socket {
                 events <- new_wait_queue!("smbdirect::Socket::events"),
                 listener: SetOnce::new(),
                 peer: SetOnce::new(),
+                source: SetOnce::new(),
                 answer: SetOnce::new(),
                 torn_down: AtomicFlag::new(false),
                 cm_ended: AtomicFlag::new(false),
@@ -306,30 +310,30 @@ impl Socket {
 
     /// The peer's host, for limits per source.
     pub(super) fn peer_host(&self) -> Option<Host> {
-        self.peer.as_ref().map(SockAddr::source)
+        let address = || self.peer.as_ref().map(SockAddr::source);
+        self.source.as_ref().copied().or_else(address)
     }
 
     /// Writes a line to the SMB stack's log, with the peer's address in front. Any context.
     pub(crate) fn log(&self, level: Level, class: u32, args: fmt::Arguments<'_>) {
-        self.log_about(self.peer.as_ref(), level, class, args);
+        self.log_about(self.peer.as_ref(), self.peer_host(), level, class, args);
     }
 
-    /// Writes a line about a peer. Any context.
+    /// Writes a line about a peer, limited with others of its `source`. Any context.
     pub(super) fn log_about(
         &self,
         peer: Option<&SockAddr>,
+        source: Option<Host>,
         level: Level,
         class: u32,
         args: fmt::Arguments<'_>,
     ) {
         let sink = self.config.lock().sink;
         let handle = core::ptr::from_ref(self).cast();
+        let group = source.map_or(0, |source| source.group());
         match peer {
-            Some(peer) => {
-                let source = peer.source().group();
-                sink.write(handle, source, level, class, format_args!("{peer}: {args}"));
-            }
-            None => sink.write(handle, 0, level, class, args),
+            Some(peer) => sink.write(handle, group, level, class, format_args!("{peer}: {args}")),
+            None => sink.write(handle, group, level, class, args),
         }
     }
 

@@ -71,6 +71,8 @@ pub(crate) struct Established {
     pub(crate) starved_ms: u64,
     /// The peer ran dry although the reader keeps up.
     pub(crate) grow: bool,
+    /// Messages with payload since the receives became more.
+    pub(crate) payloads: usize,
 }
 
 impl Established {

@@ -98,12 +98,16 @@ impl Socket {
         }
         // 3. Everything posted flushes; whoever waits for it comes back.
         this.status.wind_down(Event::Cleanup);
-        let established = this.state.lock().established;
+        let (established, negotiated) = {
+            let state = this.state.lock();
+            (state.established, state.link.is_some())
+        };
         if let Ok(endpoint) = this.enter() {
             endpoint.disconnect(ctx, established);
         }
-        // A peer that still sends to a queue pair which is being destroyed upsets some providers; so give it a moment to hear of it.
-        if established {
+        // A peer that still sends to a queue pair which is being destroyed upsets some providers; so give it a moment to hear of it. One that has not
+        // negotiated has nothing to send, and could have its place in the listener kept for that moment.
+        if established && negotiated {
             this.events.wait(
                 ctx,
                 Mode::Uninterruptible,

@@ -8,7 +8,7 @@
 
 use super::{
     cause::Cause,
-    send::{allowed_ms, MESSAGE_GRACE_MS},
+    send::MESSAGE_GRACE_MS,
     socket::{work_id, Role, Socket},
     state::State,
     WORK,
@@ -18,7 +18,7 @@ use kernel::{
     sync::{atomic::Relaxed, Arc, ArcBorrow},
     workqueue::WorkItem,
 };
-use smbdirect_core::{keepalive::TimerAction, time::Millis};
+use smbdirect_core::{keepalive::TimerAction, pace::allowed_ms, time::Millis};
 use smbdirect_kext::{
     log::{class, Level},
     time::{jiffies, now_ms},

@@ -67,8 +67,27 @@ static int step(struct bare *b, int ret)
 	return READ_ONCE(b->status);
 }
 
+/*
+ * What the CM of InfiniBand puts into a request as the sender's address, which
+ * need not be true.
+ */
+static int connect_as(struct rdma_cm_id *id, struct sockaddr_storage *claim,
+		      struct rdma_conn_param *param)
+{
+	struct sockaddr_storage *source = &id->route.addr.src_addr, own_addr = *source;
+	int ret;
+
+	if (claim) {
+		*source = *claim;
+		((struct sockaddr_in *)source)->sin_port = ((struct sockaddr_in *)&own_addr)->sin_port;
+	}
+	ret = rdma_connect(id, param);
+	*source = own_addr;
+	return ret;
+}
+
 int bare_connect(struct sockaddr_storage *from, struct sockaddr_storage *to,
-		 unsigned int cqs, unsigned int mrs)
+		 struct sockaddr_storage *claim, unsigned int cqs, unsigned int mrs)
 {
 	struct rdma_conn_param param = depths(32, 1);
 	struct rdma_cm_id *id;
@@ -87,7 +106,7 @@ int bare_connect(struct sockaddr_storage *from, struct sockaddr_storage *to,
 					STEP_MS));
 	ret = ret ?: step(b, rdma_resolve_route(id, STEP_MS));
 	ret = ret ?: bare_make(b, cqs, mrs);
-	ret = ret ?: step(b, rdma_connect(id, &param));
+	ret = ret ?: step(b, connect_as(id, claim, &param));
 	if (ret) {
 		bare_free(b);
 		return ret;

@@ -45,6 +45,10 @@ static char *sources[8];
 static unsigned int n_sources;
 module_param_array(sources, charp, &n_sources, 0444);
 MODULE_PARM_DESC(sources, "own addresses to use in turn for connections made by half and bare");
+static char *claims[64];
+static unsigned int n_claims;
+module_param_array(claims, charp, &n_claims, 0444);
+MODULE_PARM_DESC(claims, "IPv4 addresses that these requests name in turn as their sender's; InfiniBand and RoCE");
 static bool iwarp;
 module_param(iwarp, bool, 0444);
 MODULE_PARM_DESC(iwarp, "iWARP devices instead of InfiniBand and RoCE ones");
@@ -176,14 +180,17 @@ static int do_bare_listen(unsigned int cqs)
 
 static int do_bare(u16 at, unsigned int count, unsigned int cqs, unsigned int mrs)
 {
-	struct sockaddr_storage from, to;
+	struct sockaddr_storage from, to, claim;
 	unsigned int i;
 	int ret = parse(&to, addr, at);
 
 	for (i = 0; !ret && i < count; i++) {
 		if (n_sources)
 			ret = parse(&from, sources[i % n_sources], 0);
-		ret = ret ?: bare_connect(n_sources ? &from : NULL, &to, cqs, mrs);
+		if (!ret && n_claims)
+			ret = parse(&claim, claims[i % n_claims], 0);
+		ret = ret ?: bare_connect(n_sources ? &from : NULL, &to, n_claims ? &claim : NULL,
+					  cqs, mrs);
 	}
 	return ret;
 }

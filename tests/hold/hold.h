@@ -38,7 +38,7 @@ void hold_storm_progress(unsigned int *least, unsigned int *most);
 /* bare_cm.c: connections of which smbdirect.ko knows nothing, or one end only */
 int bare_listen(struct sockaddr_storage *at, unsigned int cqs);
 int bare_connect(struct sockaddr_storage *from, struct sockaddr_storage *to,
-		 unsigned int cqs, unsigned int mrs);
+		 struct sockaddr_storage *claim, unsigned int cqs, unsigned int mrs);
 void bare_drop(void);
 void bare_drop_listener(void);
 void bare_counts(unsigned int *own, unsigned int *peers);

@@ -123,6 +123,39 @@ mod cases {
     }
 
     #[test]
+    fn a_line_is_woken_one_at_a_time() -> Result {
+        let shared = Shared::new()?;
+        for _ in 0..3 {
+            let waiter = shared.clone();
+            on_thread(move || {
+                let ctx = ProcessCtx::enter();
+                let outcome = waiter.queue.wait_in_line(&ctx, Mode::Uninterruptible, || {
+                    waiter.wrong.add(1, Relaxed);
+                    (waiter.turn.load(Acquire) > 0).then_some(())
+                });
+                if matches!(outcome, Outcome::Ready(())) {
+                    waiter.count.fetch_add(1, Full);
+                }
+            })?;
+        }
+        // Each has looked before it slept, and once more in the queue.
+        until("three in line", || shared.wrong.load(Relaxed) == 6)?;
+        pause(50);
+        shared.queue.wake_one();
+        until("the first", || shared.wrong.load(Relaxed) == 7)?;
+        pause(50);
+        ensure!(shared.wrong.load(Relaxed) == 7);
+        ensure!(shared.count.load(Relaxed) == 0);
+        shared.turn.store(1, Release);
+        shared.queue.wake_one();
+        until("the second", || shared.count.load(Relaxed) == 1)?;
+        pause(50);
+        ensure!(shared.count.load(Relaxed) == 1);
+        shared.queue.wake_all();
+        until("all", || shared.count.load(Relaxed) == 3)
+    }
+
+    #[test]
     fn softirq_wakes_all_who_wait() -> Result {
         let shared = Shared::new()?;
         for _ in 0..4 {

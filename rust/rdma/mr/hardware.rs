@@ -115,7 +115,7 @@ impl Hardware {
         iter: *mut bindings::iov_iter,
         pages: usize,
         direction: Direction,
-        takes_holes: bool,
+        (takes_holes, longest): (bool, usize),
     ) -> Result<bool> {
         let mut table = bindings::sg_table {
             sgl: self.sg.as_mut_ptr(),
@@ -138,7 +138,7 @@ impl Hardware {
         let holes = !takes_holes && has_holes(parts);
         if holes {
             // SAFETY: The list of the caller's `want` bytes, which ends with its last entry.
-            self.bounce = Some(unsafe { Bounce::new(parts, want, direction)? });
+            self.bounce = Some(unsafe { Bounce::new(parts, want, direction, longest)? });
         }
         Ok(holes)
     }

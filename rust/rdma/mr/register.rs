@@ -34,6 +34,8 @@ pub enum RegisterError {
     Interrupted,
     /// The connection is gone or broke.
     Failed(Error),
+    /// The same, and the peer may have the key: the caller ends the connection and waits with [`Mr::wait_gone`] before the memory is used otherwise.
+    Live(Error, Arc<Mr>),
 }
 
 impl<O: Owner> MrPool<O> {
@@ -43,7 +45,7 @@ impl<O: Owner> MrPool<O> {
     /// # Safety
     ///
     /// `iter` is a valid iterator over kernel pages that stay allocated until the peer cannot reach them: [`deregister`](Self::deregister) of the result, or after
-    /// its failure [`Mr::wait_gone`], has returned, or the region has become a shell and nobody calls these.
+    /// its failure (or [`RegisterError::Live`]) [`Mr::wait_gone`], has returned, or the region has become a shell and nobody calls these.
     pub unsafe fn register(
         &self,
         ctx: &ProcessCtx,
@@ -79,10 +81,10 @@ impl<O: Owner> MrPool<O> {
                     }
                     None => false,
                 };
-                // If the key may be valid, nobody uses the region any more; the caller ends the connection.
-                if !live {
-                    self.put(mr);
+                if live {
+                    return Err(RegisterError::Live(err, mr));
                 }
+                self.put(mr);
                 Err(RegisterError::Failed(err))
             }
         }
@@ -106,7 +108,10 @@ impl<O: Owner> MrPool<O> {
         hw.reserve(pages)?;
         mr.charge_list(hw);
         // SAFETY: As required of our caller; the region was free, so nothing is mapped.
-        let holes = unsafe { hw.describe(iter, pages, direction, self.takes_holes)? };
+        let holes = unsafe {
+            let longest = bindings::smbd_sg_longest(self.verbs().device());
+            hw.describe(iter, pages, direction, (self.takes_holes, longest))?
+        };
         mr.copied.store(holes, Relaxed);
         // SAFETY: The device is registered, and that of all regions of the connection; the list was described just now; the region was free.
         let remote = unsafe { hw.map(self.verbs().device(), direction)? };

@@ -54,6 +54,9 @@ pub struct Batch<O: Owner> {
     /// Send-queue entries taken, to be given back to the budget.
     pub(super) entries: Atomic<u32>,
     pub(super) mrs: Atomic<u32>,
+    /// How many slices were posted, and their length together in bytes.
+    pub(super) slice_count: Atomic<u32>,
+    pub(super) slice_bytes: Atomic<u64>,
     /// Keys that had to be invalidated apart.
     pub(super) invalidated: Atomic<u32>,
 }
@@ -72,9 +75,19 @@ impl<O: Owner> Batch<O> {
                 inv: UnsafeCell::new(KVec::new()),
                 entries: Atomic::new(0),
                 mrs: Atomic::new(0),
+                slice_count: Atomic::new(0),
+                slice_bytes: Atomic::new(0),
                 invalidated: Atomic::new(0),
             }),
             GFP_KERNEL,
+        )
+    }
+
+    /// How many slices it has, and their length together in bytes.
+    pub fn work(&self) -> (u32, u64) {
+        (
+            self.slice_count.load(Relaxed),
+            self.slice_bytes.load(Relaxed),
         )
     }
 
@@ -93,7 +106,7 @@ unsafe impl<O: Owner> Sync for Batch<O> {}
 impl<O: Owner> RwEngine<O> {
     /// Calls `f` for each region of a batch that is ours: being built, or done and not released.
     pub(super) fn each_region(&self, batch: &Batch<O>, f: impl Fn(u64, &bindings::ib_mr)) {
-        if !self.reads_by_mr || batch.direction != Direction::FromDevice {
+        if !self.reads_by_mr() || batch.direction != Direction::FromDevice {
             return;
         }
         // SAFETY: The batch is the caller's.

@@ -52,7 +52,7 @@ impl<O: Owner> RwEngine<O> {
         let ok = batch.state.load(Acquire) == DONE;
         let result = if !ok {
             Err(EIO)
-        } else if self.reads_by_mr && batch.direction == Direction::FromDevice {
+        } else if self.reads_by_mr() && batch.direction == Direction::FromDevice {
             self.invalidate(ctx, batch, until, alive)
         } else {
             Ok(())
@@ -227,13 +227,14 @@ impl<O: Owner> RwEngine<O> {
         self.give_back(batch.entries.load(Relaxed), batch.mrs.load(Relaxed));
     }
 
-    /// Releases what is left after the QP was drained. Sleeps.
+    /// Releases what is left after the QP was drained: `rdma_rw` wants its MRs back before the QP is destroyed. The batches themselves stay until the engine is
+    /// dropped, after the QP, since a drain that failed says nothing and completions may still come. Sleeps.
     pub(crate) fn release_all(&self, _ctx: &ProcessCtx) {
-        loop {
-            let Some(batch) = self.live.lock().pop() else {
-                break;
-            };
-            self.release(&batch);
+        // Nobody has a permit: the list does not change meanwhile.
+        let batches = core::mem::take(&mut *self.live.lock());
+        for batch in &batches {
+            self.release(batch);
         }
+        *self.live.lock() = batches;
     }
 }

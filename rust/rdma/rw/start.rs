@@ -40,7 +40,7 @@ impl<O: Owner> RwEngine<O> {
         let batch = Batch::new(self.verbs, direction)?;
         // SAFETY: Nobody else has the batch yet.
         let slices = unsafe { &mut *batch.slices.get() };
-        let (mut entries, mut mrs) = (0, 0);
+        let (mut entries, mut mrs, mut bytes) = (0, 0, 0);
         let result = loop {
             let Some(&transfer) = transfers.peek() else {
                 break Ok(());
@@ -55,6 +55,7 @@ impl<O: Owner> RwEngine<O> {
                 Ok(Some((slice, cost, cost_mrs))) => {
                     entries += cost;
                     mrs += cost_mrs;
+                    bytes += transfer.len as u64;
                     // Room was reserved.
                     let _ = slices.push_within_capacity(slice);
                     transfers.next();
@@ -65,6 +66,8 @@ impl<O: Owner> RwEngine<O> {
         };
         batch.entries.store(entries, Relaxed);
         batch.mrs.store(mrs, Relaxed);
+        batch.slice_count.store(slices.len() as u32, Relaxed);
+        batch.slice_bytes.store(bytes, Relaxed);
         if let Err(err) = result {
             self.release(&batch);
             return Err(err);
@@ -89,17 +92,19 @@ impl<O: Owner> RwEngine<O> {
         // SAFETY: In bounds by the check above.
         let start = unsafe { local.start.as_ptr().add(t.local) }.cast::<c_void>();
         // SAFETY: Kernel memory, by the invariant of `Local`.
-        let bound = unsafe { bindings::smbd_sg_bound(start, t.len) };
+        let bound = unsafe { bindings::smbd_sg_bound(start, t.len, self.longest) };
         let mut sg: KVVec<bindings::scatterlist> =
             KVVec::with_capacity(bound as usize, GFP_KERNEL)?;
         for _ in 0..bound {
             sg.push(bindings::scatterlist::default(), GFP_KERNEL)?;
         }
         // SAFETY: The list has `bound` entries; the memory is valid.
-        let nents = unsafe { bindings::smbd_sg_from_buf(sg.as_mut_ptr(), bound, start, t.len) };
+        let nents = unsafe {
+            bindings::smbd_sg_from_buf(sg.as_mut_ptr(), bound, start, t.len, self.longest)
+        };
         let nents = u32::try_from(nents).map_err(|_| EINVAL)?;
         let (write_sge, read_sge) = self.verbs().max_sge();
-        let by_mr = self.reads_by_mr && direction == Direction::FromDevice;
+        let by_mr = self.reads_by_mr() && direction == Direction::FromDevice;
         let (cost, cost_mrs) = match direction {
             // REG, READ and, should a key have to be invalidated apart, an INV before the next use plus the INV that ends it.
             Direction::FromDevice if by_mr => (4, 1),

@@ -6,6 +6,7 @@ use super::{Meta, SendRing, SendSlot, NONE};
 use crate::{cqe::set_cqe, endpoint::Owner, verbs::Signal};
 use core::mem::ManuallyDrop;
 use kernel::prelude::*;
+use smbdirect_kext::bindings;
 
 /// Most slots in a chain.
 const CHAIN: usize = 16;
@@ -102,10 +103,15 @@ impl<O: Owner> SendRing<O> {
                     core::ptr::addr_of_mut!((*meta).wr),
                     core::ptr::addr_of_mut!((*meta).ticket),
                 );
-                (*meta).wr.send_flags = 0;
                 // siw sends unsignalled messages of a page or more without copying them, and reports later ones done while TCP
-                // still refers to the page.
-                large |= (*meta).sge.length as usize >= kernel::page::PAGE_SIZE;
+                // still refers to the page: so all of these are signalled, wherever in the chain they are.
+                let long = (*meta).sge.length as usize >= kernel::page::PAGE_SIZE;
+                (*meta).wr.send_flags = if long {
+                    bindings::ib_send_flags_IB_SEND_SIGNALED
+                } else {
+                    0
+                };
+                large |= long;
                 if !previous.is_null() {
                     (*previous).wr.next = core::ptr::addr_of_mut!((*meta).wr);
                 }

@@ -98,7 +98,7 @@ pub(super) fn with_memory(case: impl FnOnce(*mut u8) -> Result) -> Result {
 
 fn taken(result: core::result::Result<Arc<Mr>, RegisterError>) -> Result<Arc<Mr>> {
     result.map_err(|err| match err {
-        RegisterError::Failed(err) => err,
+        RegisterError::Failed(err) | RegisterError::Live(err, _) => err,
         RegisterError::TooManyPages(_) => E2BIG,
         RegisterError::Interrupted => EINTR,
     })

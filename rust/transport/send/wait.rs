@@ -13,7 +13,7 @@ use crate::transport::{
     stats::own,
 };
 use kernel::{prelude::*, sync::ArcBorrow};
-use smbdirect_core::{link::SendState, settings::Number};
+use smbdirect_core::{link::SendState, pace::allowed_ms, settings::Number};
 use smbdirect_kext::{
     ctx::{NofsScope, ProcessCtx},
     log::{class, Level},
@@ -28,18 +28,11 @@ use smbdirect_rdma::{
 
 /// How long a server waits for a credit or a slot, if an administrator says nothing else. The peer's SMB Direct layer grants credits, not its application.
 const SERVER_CREDIT_SECS: u32 = 5;
-/// Slowest transfer of a message that anybody puts up with, in bytes per second, after a grace: a server's is this, a client's the time for keepalive.
-const MIN_RATE: u64 = 64 * 1024;
-/// That grace.
+/// Grace of a message, after which it has to move [`MIN_RATE`](smbdirect_core::pace::MIN_RATE). A server's is this, a client's the time for keepalive.
 pub(in crate::transport) const MESSAGE_GRACE_MS: u64 = 30_000;
 /// Most time that the senders of a server may have waited for the peer over all messages, less what the fragments that went out would have taken at
-/// [`MIN_RATE`]: a peer that gives one credit every few seconds would keep a worker for ever.
+/// that rate: a peer that gives one credit every few seconds would keep a worker for ever.
 const STARVED_MS: u64 = 30_000;
-
-/// Milliseconds that `bytes` may take at [`MIN_RATE`].
-pub(in crate::transport) fn allowed_ms(bytes: u64) -> u64 {
-    bytes.saturating_mul(1000) / MIN_RATE
-}
 
 /// The time that a message has.
 #[derive(Clone, Copy)]
@@ -51,6 +44,11 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    /// Takes what was waited for others out of the message's time.
+    fn put_off(&mut self, ms: u64) {
+        self.started += ms;
+    }
+
     /// Of a message of `bytes` that begins now.
     pub(super) fn new(bytes: u32) -> Self {
         Self {
@@ -66,7 +64,12 @@ pub(super) enum Need {
     Token,
     Credit,
     Slot,
+    /// A slot, while RDMA transfers of ours are in the queue in front of it: they have a clock of their own.
+    SlotBehindTransfers,
 }
+
+/// How often a sender looks whether transfers are still in front of it.
+const LOOK_MS: u64 = 1_000;
 
 impl Need {
     fn name(self) -> &'static CStr {
@@ -74,6 +77,7 @@ impl Need {
             Self::Token => c"token",
             Self::Credit => c"credit",
             Self::Slot => c"slot",
+            Self::SlotBehindTransfers => c"transfers",
         }
     }
 }
@@ -126,7 +130,7 @@ impl Socket {
         endpoint: &'a Endpoint<Socket>,
         out: &mut Outgoing,
         chain: &mut Chain<'a, Socket>,
-        pace: Pace,
+        pace: &mut Pace,
     ) -> Result<SendSlot<'a, Socket>> {
         let ring = endpoint.send().ok_or(ENOTCONN)?;
         if !chain.is_empty() {
@@ -136,12 +140,18 @@ impl Socket {
             let _nofs = NofsScope::enter();
             let _ = ring.grow(ctx, u16::MAX);
         }
+        own(&this.stats.send.slot_stalls, 1);
         loop {
             if let Some(slot) = ring.alloc(true) {
                 return Ok(slot);
             }
-            own(&this.stats.send.slot_stalls, 1);
-            Self::wait_for(this, ctx, out, Need::Slot, pace)?;
+            if this.transfers.lock().is_busy() {
+                let since = now_ms();
+                Self::wait_for(this, ctx, out, Need::SlotBehindTransfers, *pace)?;
+                pace.put_off(now_ms().saturating_sub(since));
+            } else {
+                Self::wait_for(this, ctx, out, Need::Slot, *pace)?;
+            }
         }
     }
 
@@ -164,6 +174,8 @@ impl Socket {
         let server = this.role() == Role::Server;
         let patience = if need == Need::Token {
             u64::from(u32::MAX)
+        } else if need == Need::SlotBehindTransfers {
+            LOOK_MS
         } else {
             let (once, grace) = if server {
                 let secs = policy::number(Number::CreditTimeout).unwrap_or(SERVER_CREDIT_SECS);
@@ -185,7 +197,7 @@ impl Socket {
             if need == Need::Credit {
                 this.post_extra_if_needed();
             }
-            let slot_free = need == Need::Slot
+            let slot_free = matches!(need, Need::Slot | Need::SlotBehindTransfers)
                 && this
                     .endpoint
                     .enter()
@@ -205,7 +217,7 @@ impl Socket {
                         SendState::NeedGrant => None,
                         _ => Some(Ok(false)),
                     },
-                    Need::Slot => slot_free.then_some(Ok(false)),
+                    Need::Slot | Need::SlotBehindTransfers => slot_free.then_some(Ok(false)),
                 }
             })
             .unwrap_or(Some(Err(ENOTCONN)))
@@ -222,7 +234,7 @@ impl Socket {
             },
         });
         let starved = server
-            && need != Need::Token
+            && matches!(need, Need::Credit | Need::Slot)
             && this.with_link(|est| {
                 est.starved_ms += now_ms().saturating_sub(started);
                 est.starved_ms > STARVED_MS
@@ -243,11 +255,12 @@ impl Socket {
             }
             Outcome::Ready(Err(error)) => Err(error),
             Outcome::Interrupted => Err(ERESTARTSYS),
+            Outcome::TimedOut if need == Need::SlotBehindTransfers => Ok(()),
             Outcome::TimedOut => {
                 let what = match need {
                     Need::Token => "the end of another message",
                     Need::Credit => "send credits: the peer grants none",
-                    Need::Slot => {
+                    Need::Slot | Need::SlotBehindTransfers => {
                         "the completion of sends: the peer's adapter does not acknowledge"
                     }
                 };
