@@ -9,10 +9,13 @@ use super::{
 };
 use kernel::{
     prelude::*,
-    sync::{atomic::Relaxed, Arc, ArcBorrow},
+    sync::{atomic::Relaxed, Arc, ArcBorrow, SpinLock},
 };
 use smbdirect_core::{
-    pace::MIN_EARNED, slices::Slices, time::Millis, wire::descriptor::DESCRIPTOR_LEN,
+    pace::{TransferClock, MIN_EARNED},
+    slices::Slices,
+    time::Millis,
+    wire::descriptor::DESCRIPTOR_LEN,
 };
 use smbdirect_kext::{
     ctx::ProcessCtx,
@@ -33,6 +36,52 @@ const IN_FLIGHT: usize = 4;
 fn weight(batch: &Batch<Socket>) -> u64 {
     let (slices, bytes) = batch.work();
     bytes.max(u64::from(slices) * MIN_EARNED)
+}
+
+/// The part that one transfer has in the clock of its connection: from its first batch, or its first wait, to its last.
+struct Share<'a> {
+    clock: &'a SpinLock<TransferClock>,
+    begun: bool,
+}
+
+impl<'a> Share<'a> {
+    fn new(clock: &'a SpinLock<TransferClock>) -> Self {
+        let begun = false;
+        Self { clock, begun }
+    }
+
+    fn begin(&mut self, clock: &mut TransferClock) {
+        if !core::mem::replace(&mut self.begun, true) {
+            clock.begin(Millis(now_ms()));
+        }
+    }
+
+    fn waits(&mut self) {
+        self.begin(&mut self.clock.lock());
+    }
+
+    fn posted(&mut self, weight: u64) {
+        let mut clock = self.clock.lock();
+        self.begin(&mut clock);
+        clock.posted(weight);
+    }
+
+    fn done(&mut self, weight: u64, moved: bool, last: bool) {
+        let now = Millis(now_ms());
+        let mut clock = self.clock.lock();
+        clock.done(now, weight, moved);
+        if last && core::mem::take(&mut self.begun) {
+            clock.end();
+        }
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        if self.begun {
+            self.clock.lock().end();
+        }
+    }
 }
 
 impl Socket {
@@ -91,9 +140,7 @@ impl Socket {
             descriptors: number,
             error: 0,
         });
-        this.transfers.lock().begin(Millis(now_ms()));
         let result = Self::run_transfers(this, ctx, rw, local, direction, transfers);
-        this.transfers.lock().end();
         trace::RdmaEnd::emit(|| trace::RdmaEnd {
             conn: this.id,
             read,
@@ -141,6 +188,7 @@ impl Socket {
         let mut transfers = transfers.peekable();
         let mut flying: [Option<Arc<Batch<Socket>>>; IN_FLIGHT] = [const { None }; IN_FLIGHT];
         let (mut oldest, mut flights) = (0, 0);
+        let mut share = Share::new(&this.transfers);
         let until = || this.transfers.lock().until().0;
         let mut result: Result = Ok(());
         let mut turn = None;
@@ -156,7 +204,7 @@ impl Socket {
                         if registered != 0 {
                             count_n(&counters.fast_registrations, u64::from(registered));
                         }
-                        this.transfers.lock().posted(weight(&batch));
+                        share.posted(weight(&batch));
                         if let Some(place) = flying.get_mut((oldest + flights) % IN_FLIGHT) {
                             *place = Some(batch);
                         }
@@ -166,6 +214,7 @@ impl Socket {
                     Ok(None) => {
                         // Others have the budget, and look at the clock.
                         count(&counters.rdma_stalls);
+                        share.waits();
                         match rw.wait_budget(ctx, alive) {
                             Ok(ours) => turn = Some(ours),
                             Err(error) => result = Err(error),
@@ -184,8 +233,7 @@ impl Socket {
                 oldest = (oldest + 1) % IN_FLIGHT;
                 flights -= 1;
                 let finished = rw.finish(ctx, &batch, &until, &alive);
-                let (now, weighs) = (Millis(now_ms()), weight(&batch));
-                this.transfers.lock().done(now, weighs, finished.is_ok());
+                share.done(weight(&batch), finished.is_ok(), !more && flights == 0);
                 let (_, invalidated) = batch.keys();
                 if invalidated != 0 {
                     count_n(&counters.local_invalidations, u64::from(invalidated));
