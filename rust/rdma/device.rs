@@ -155,6 +155,12 @@ impl<'a> Device<'a> {
         self.attrs().max_fast_reg_page_list_len
     }
 
+    /// The longest piece of memory that can be mapped for it, in bytes: whole pages.
+    pub fn longest_piece(&self) -> usize {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::smbd_sg_longest(self.as_ptr()) }
+    }
+
     /// Whether an MR may describe pages with gaps.
     pub fn supports_sg_gaps(&self) -> bool {
         // SAFETY: By the type invariant.

@@ -16,14 +16,13 @@ mod start;
 
 pub use batch::Batch;
 
-use crate::{chunk::Direction, endpoint::Owner, memory::Charge, verbs::Verbs};
+use crate::{chunk::Direction, device::Device, endpoint::Owner, memory::Charge, verbs::Verbs};
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
     prelude::*,
     sync::{Arc, SpinLockIrq},
 };
 use smbdirect_kext::{
-    bindings,
     ctx::ProcessCtx,
     new_spinlock_irq, new_wait_queue,
     wait::{Mode, Outcome, WaitQueue},
@@ -130,14 +129,15 @@ impl<O: Owner> RwEngine<O> {
     /// `verbs` outlives every use of the engine but its drop.
     pub(crate) unsafe fn new(verbs: *const Verbs<O>) -> Result<Pin<KBox<Self>>> {
         // SAFETY: By the safety requirement.
-        let (sizes, iwarp, longest, mr_pages) = unsafe {
-            let v = &*verbs;
-            (
-                v.sizes(),
-                bindings::smbd_port_is_iwarp(v.device(), v.port()),
-                bindings::smbd_sg_longest(v.device()),
-                (*v.device()).attrs.max_fast_reg_page_list_len,
-            )
+        let v = unsafe { &*verbs };
+        let sizes = v.sizes();
+        let device = NonNull::new(v.device()).ok_or(EINVAL)?;
+        // SAFETY: The endpoint's device is registered, and pinned by its cm_id.
+        let device = unsafe { Device::from_raw(device) };
+        let read_mr_pages = if device.is_iwarp(v.port()) {
+            device.max_fast_reg_pages().clamp(2, READ_MR_PAGES)
+        } else {
+            0
         };
         let live = KVec::with_capacity(MAX_LIVE, GFP_KERNEL)?;
         KBox::pin_init(
@@ -150,8 +150,8 @@ impl<O: Owner> RwEngine<O> {
                 live <- new_spinlock_irq!(live, "smbdirect::RwEngine::live"),
                 waiters <- new_wait_queue!("smbdirect::RwEngine::waiters"),
                 total: sizes.rw,
-                longest,
-                read_mr_pages: if iwarp { mr_pages.clamp(2, READ_MR_PAGES) } else { 0 },
+                longest: device.longest_piece(),
+                read_mr_pages,
                 charge: Charge::of::<Self>().and(Charge::array::<Arc<Batch<O>>>(MAX_LIVE)),
             }),
             GFP_KERNEL,
@@ -168,15 +168,16 @@ impl<O: Owner> RwEngine<O> {
         let (write_sge, read_sge) = self.verbs().max_sge();
         let page = kernel::page::PAGE_SIZE as u32;
         let pages = match direction {
-            Direction::FromDevice if self.reads_by_mr() => self.read_mr_pages,
+            Direction::FromDevice if self.by_mr(direction) => self.read_mr_pages,
             Direction::FromDevice => (self.total / 2).saturating_mul(read_sge),
             Direction::ToDevice => (self.total / 2).saturating_mul(write_sge),
         };
         pages.saturating_sub(1).clamp(1, 1024).saturating_mul(page)
     }
 
-    fn reads_by_mr(&self) -> bool {
-        self.read_mr_pages != 0
+    /// Whether transfers in this direction have regions.
+    fn by_mr(&self, direction: Direction) -> bool {
+        direction == Direction::FromDevice && self.read_mr_pages != 0
     }
 
     /// Bytes of memory that it holds, without batches.
@@ -212,7 +213,7 @@ impl<O: Owner> RwEngine<O> {
 
     /// Whether there is enough for the longest slice.
     fn has_room(&self, budget: &Budget) -> bool {
-        budget.entries >= self.total / 2 && (!self.reads_by_mr() || budget.mrs > 0)
+        budget.entries >= self.total / 2 && (self.read_mr_pages == 0 || budget.mrs > 0)
     }
 
     /// Waits in line until the budget may allow a slice again, or `alive` says no. It is the caller's turn then, until it drops it. Sleeps, interruptibly;

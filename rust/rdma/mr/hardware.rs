@@ -103,8 +103,8 @@ impl Hardware {
         large
     }
 
-    /// Enters the rest of an iterator into the list, and advances it to its end. Returns whether the memory has holes that the MR does not take, so that a copy is in
-    /// its place. Sleeps.
+    /// Enters the rest of an iterator into the list, and advances it to its end. Memory with holes that the MR does not take is replaced by a copy, in pieces of
+    /// at most `copies` bytes; whether that was so is returned. Sleeps.
     ///
     /// # Safety
     ///
@@ -115,7 +115,7 @@ impl Hardware {
         iter: *mut bindings::iov_iter,
         pages: usize,
         direction: Direction,
-        (takes_holes, longest): (bool, usize),
+        copies: Option<usize>,
     ) -> Result<bool> {
         let mut table = bindings::sg_table {
             sgl: self.sg.as_mut_ptr(),
@@ -135,12 +135,12 @@ impl Hardware {
         unsafe { bindings::smbd_sg_mark_end(table.sgl, table.nents) };
         self.parts = table.nents as usize;
         let parts = self.sg.get_mut(..self.parts).ok_or(EIO)?;
-        let holes = !takes_holes && has_holes(parts);
-        if holes {
-            // SAFETY: The list of the caller's `want` bytes, which ends with its last entry.
-            self.bounce = Some(unsafe { Bounce::new(parts, want, direction, longest)? });
-        }
-        Ok(holes)
+        let Some(longest) = copies.filter(|_| has_holes(parts)) else {
+            return Ok(false);
+        };
+        // SAFETY: The list of the caller's `want` bytes, which ends with its last entry.
+        self.bounce = Some(unsafe { Bounce::new(parts, want, direction, longest)? });
+        Ok(true)
     }
 
     /// Maps the memory that was described, and has the MR refer to it with its next key. Says what the peer needs to reach it once that is registered.

@@ -50,7 +50,9 @@ pub struct MrPool<O: Owner> {
     max: usize,
     pub(super) pages: u32,
     /// The adapter can register memory with holes.
-    pub(super) takes_holes: bool,
+    takes_holes: bool,
+    /// The longest piece of a copy of memory with holes.
+    longest: usize,
     charge: Charge,
     /// The regions' protection domain, which therefore outlives them.
     pd: Arc<Pd>,
@@ -76,7 +78,8 @@ impl<O: Owner> MrPool<O> {
         let pd = unsafe { (*verbs).pd().clone() };
         let device = NonNull::new(pd.device()).ok_or(EINVAL)?;
         // SAFETY: The endpoint's device is registered, and pinned by its cm_id.
-        let takes_holes = unsafe { Device::from_raw(device) }.supports_sg_gaps();
+        let device = unsafe { Device::from_raw(device) };
+        let (takes_holes, longest) = (device.supports_sg_gaps(), device.longest_piece());
         let lists = Lists {
             all: KVec::with_capacity(max, GFP_KERNEL)?,
             free: KVec::with_capacity(max, GFP_KERNEL)?,
@@ -94,6 +97,7 @@ impl<O: Owner> MrPool<O> {
                 pages,
                 charge,
                 takes_holes,
+                longest,
                 pd,
             }),
             GFP_KERNEL,
@@ -107,6 +111,11 @@ impl<O: Owner> MrPool<O> {
             let _ = self.lists.lock().free.push_within_capacity(mr);
         }
         Ok(())
+    }
+
+    /// What becomes of memory with holes: a copy in pieces of this length at most, or nothing if the adapter takes it.
+    pub(super) fn copies(&self) -> Option<usize> {
+        (!self.takes_holes).then_some(self.longest)
     }
 
     pub(super) fn verbs(&self) -> &Verbs<O> {

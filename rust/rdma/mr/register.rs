@@ -108,10 +108,7 @@ impl<O: Owner> MrPool<O> {
         hw.reserve(pages)?;
         mr.charge_list(hw);
         // SAFETY: As required of our caller; the region was free, so nothing is mapped.
-        let holes = unsafe {
-            let longest = bindings::smbd_sg_longest(self.verbs().device());
-            hw.describe(iter, pages, direction, (self.takes_holes, longest))?
-        };
+        let holes = unsafe { hw.describe(iter, pages, direction, self.copies())? };
         mr.copied.store(holes, Relaxed);
         // SAFETY: The device is registered, and that of all regions of the connection; the list was described just now; the region was free.
         let remote = unsafe { hw.map(self.verbs().device(), direction)? };

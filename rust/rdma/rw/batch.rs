@@ -106,7 +106,7 @@ unsafe impl<O: Owner> Sync for Batch<O> {}
 impl<O: Owner> RwEngine<O> {
     /// Calls `f` for each region of a batch that is ours: being built, or done and not released.
     pub(super) fn each_region(&self, batch: &Batch<O>, f: impl Fn(u64, &bindings::ib_mr)) {
-        if !self.reads_by_mr() || batch.direction != Direction::FromDevice {
+        if !self.by_mr(batch.direction) {
             return;
         }
         // SAFETY: The batch is the caller's.

@@ -52,7 +52,7 @@ impl<O: Owner> RwEngine<O> {
         let ok = batch.state.load(Acquire) == DONE;
         let result = if !ok {
             Err(EIO)
-        } else if self.reads_by_mr() && batch.direction == Direction::FromDevice {
+        } else if self.by_mr(batch.direction) {
             self.invalidate(ctx, batch, until, alive)
         } else {
             Ok(())

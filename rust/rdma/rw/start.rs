@@ -104,10 +104,9 @@ impl<O: Owner> RwEngine<O> {
         };
         let nents = u32::try_from(nents).map_err(|_| EINVAL)?;
         let (write_sge, read_sge) = self.verbs().max_sge();
-        let by_mr = self.reads_by_mr() && direction == Direction::FromDevice;
         let (cost, cost_mrs) = match direction {
             // REG, READ and, should a key have to be invalidated apart, an INV before the next use plus the INV that ends it.
-            Direction::FromDevice if by_mr => (4, 1),
+            Direction::FromDevice if self.by_mr(direction) => (4, 1),
             Direction::FromDevice => (nents.div_ceil(read_sge), 0),
             Direction::ToDevice => (nents.div_ceil(write_sge), 0),
         };
