@@ -192,11 +192,7 @@ impl Socket {
         let _ = child
             .endpoint
             .open(Endpoint::new(request.adopt(child.clone())));
-        let used = child.enter().and_then(|endpoint| {
-            let device = endpoint.cm().device().ok_or(ENODEV)?;
-            child.use_device(device)
-        });
-        if used.is_err() {
+        if child.use_device(id).is_err() {
             return Self::fail_for(child.as_arc_borrow(), ENETDOWN, Cause::Device);
         }
         if let Some(addr) = peer {

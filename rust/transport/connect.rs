@@ -116,7 +116,7 @@ impl Socket {
         let endpoint = this.enter()?;
         if let Some(device) = endpoint.cm().device() {
             // One that cannot be used is looked at when the route is known.
-            let _ = this.use_device(device);
+            let _ = this.use_device(device.id());
         }
         endpoint
             .cm()
@@ -140,7 +140,7 @@ impl Socket {
                 ),
             );
         })?;
-        this.use_device(device)?;
+        this.device.as_ref().ok_or(ENODEV)?;
         params.responder_resources = params
             .responder_resources
             .min(u16::try_from(device.max_qp_rd_atom()).unwrap_or(u16::MAX));

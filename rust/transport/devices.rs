@@ -131,24 +131,23 @@ fn end_all(id: DeviceId) {
     }
 }
 
+fn find_in(devices: &[Arc<DeviceStats>], id: DeviceId) -> Option<Arc<DeviceStats>> {
+    devices.iter().find(|device| device.id == id).cloned()
+}
+
 /// The counters of a device, unless it is going away.
 pub(super) fn find(id: DeviceId) -> Option<Arc<DeviceStats>> {
-    crate::DEVICES
-        .lock()
-        .iter()
-        .find(|device| device.id == id)
-        .cloned()
+    find_in(&crate::DEVICES.lock(), id)
 }
 
 impl Socket {
     /// Books the socket's events and traffic on a device from now on. `-ENODEV`: it is not one of ours, or going away.
     ///
     /// The gate must be open: the removal of the device ends the socket from now on.
-    pub(super) fn use_device(&self, device: Device<'_>) -> Result {
+    pub(super) fn use_device(&self, id: DeviceId) -> Result {
         // With the lock held: `removed` has taken the device away before, or finds the socket afterwards.
         let devices = crate::DEVICES.lock();
-        let known = devices.iter().find(|known| known.id == device.id());
-        self.device.populate(known.ok_or(ENODEV)?.clone());
+        self.device.populate(find_in(&devices, id).ok_or(ENODEV)?);
         Ok(())
     }
 

@@ -25,8 +25,8 @@ fn reached(count: usize, limit: usize) -> bool {
     limit != 0 && count >= limit
 }
 
-/// Why one more connection from `source` may not come, if it may not. Listening sockets that ask at the same time are not told of each other's newcomer, so
-/// there may be as many more as there are of these. A connection counts until everything it had is freed. `set` is what an administrator has set. Sleeps.
+/// Why one more connection from `source` may not come, if it may not. Requests that are looked at at the same time, of several devices or listening
+/// sockets, do not see each other's newcomer, so there may be as many more as there are of these. A connection counts until everything it had is freed. `set` is what an administrator has set. Sleeps.
 pub(super) fn exceeded(
     source: Option<Host>,
     set: impl Fn(Number) -> Option<u32>,

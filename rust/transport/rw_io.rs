@@ -46,8 +46,10 @@ struct Share<'a> {
 
 impl<'a> Share<'a> {
     fn new(clock: &'a SpinLock<TransferClock>) -> Self {
-        let begun = false;
-        Self { clock, begun }
+        Self {
+            clock,
+            begun: false,
+        }
     }
 
     fn begin(&mut self, clock: &mut TransferClock) {

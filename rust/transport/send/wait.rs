@@ -140,17 +140,20 @@ impl Socket {
             let _nofs = NofsScope::enter();
             let _ = ring.grow(ctx, u16::MAX);
         }
+        if let Some(slot) = ring.alloc(true) {
+            return Ok(slot);
+        }
         own(&this.stats.send.slot_stalls, 1);
         loop {
-            if let Some(slot) = ring.alloc(true) {
-                return Ok(slot);
-            }
             if this.transfers.lock().is_busy() {
                 let since = now_ms();
                 Self::wait_for(this, ctx, out, Need::SlotBehindTransfers, *pace)?;
                 pace.put_off(now_ms().saturating_sub(since));
             } else {
                 Self::wait_for(this, ctx, out, Need::Slot, *pace)?;
+            }
+            if let Some(slot) = ring.alloc(true) {
+                return Ok(slot);
             }
         }
     }
