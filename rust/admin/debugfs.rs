@@ -53,11 +53,7 @@ impl Files {
 
 impl Writer for Connections {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, socket) in snapshot(&Stats::new(), &PAST)
-            .map_err(|_| fmt::Error)?
-            .iter()
-            .enumerate()
-        {
+        for (number, socket) in snapshot(&Stats::new(), &PAST)?.iter().enumerate() {
             describe(f, number, socket)?;
         }
         Ok(())
@@ -135,7 +131,7 @@ fn kind(socket: &Socket) -> usize {
 impl Writer for Totals {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sum = Stats::new();
-        let sockets = snapshot(&sum, &PAST).map_err(|_| fmt::Error)?;
+        let sockets = snapshot(&sum, &PAST)?;
         let mut connected = 0;
         let mut kinds = [(0i64, 0usize); KINDS.len()];
         for socket in sockets.iter() {

@@ -64,7 +64,7 @@ struct Sum {
 }
 
 impl Sum {
-    fn of(device: Option<&DeviceStats>) -> Result<Self> {
+    fn of(device: Option<&DeviceStats>) -> Result<Self, fmt::Error> {
         let mut sum = Self {
             traffic: Stats::new(),
             active: 0,
@@ -141,11 +141,7 @@ impl Files for Totals {
             0 => writeln!(out, "{FORMAT}"),
             1 => {
                 let memory = smbdirect_rdma::memory::MEMORY.load(Relaxed);
-                Sum::of(None).map_err(|_| fmt::Error)?.write(
-                    &EVENTS,
-                    u64::try_from(memory).unwrap_or(0),
-                    out,
-                )
+                Sum::of(None)?.write(&EVENTS, u64::try_from(memory).unwrap_or(0), out)
             }
             2 => failures(&EVENTS, out),
             _ => protocol_errors(&EVENTS, out),
@@ -161,7 +157,7 @@ impl Files for Device {
         match number {
             0 => writeln!(out, "{}", if device.iwarp { "iwarp" } else { "ib" }),
             1 => {
-                let sum = Sum::of(Some(device)).map_err(|_| fmt::Error)?;
+                let sum = Sum::of(Some(device))?;
                 sum.write(&device.events, sum.memory as u64, out)
             }
             2 => failures(&device.events, out),
