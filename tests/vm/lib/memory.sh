@@ -19,6 +19,9 @@ held() {
 		{ n["clients"] = $4; n["servers"] = $8; n["bare"] = $10; n["accepted"] = $12 }
 		END { exit n[what] != want }' "$hold_command"
 }
+# connections in the handshake: how many, or whether they are N
+half_open() { counter half_open_sockets; }
+half_are() { [ "$(half_open)" = "$1" ]; }
 # The queue pairs of all connections are gone (one a port belongs to the MAD layer).
 no_connections() { [ "$(rdma resource show qp 2>/dev/null | grep -c 'type RC')" = 0 ]; }
 

@@ -35,7 +35,7 @@ run() {
 
 	# others are served until all places are taken
 	hold half $((ALL - PER_ADDRESS))
-	expect 'half-open connections' "$(counter half_open_sockets)" $((ALL - PER_ADDRESS))
+	expect 'half-open connections' "$(half_open)" $((ALL - PER_ADDRESS))
 	expect_fail "connection $((ALL + 1))" sh -c "echo half 1 >$hold_command"
 	[ "$(said '(max_connections)')" = 1 ] || die 'no line in the log for the limit of all'
 

@@ -15,9 +15,7 @@ FLOOD=1000
 BOUND_KIB=$((256 * 8))
 
 flood_goes_on() { kill -0 "$flood" 2>/dev/null; }
-half_open() { counter half_open_sockets; }
 some_half_open() { [ "$(half_open)" -ge "$1" ]; }
-none_half_open() { [ "$(half_open)" = 0 ]; }
 
 # timed_mount DIR : prints how long it took, in ms
 timed_mount() {
@@ -73,7 +71,7 @@ run() {
 	cmp /tmp/file "$SHARE_DIR/file" || die 'the file differs after the flood'
 
 	hold half 40
-	wait_for 'half-open connections to be ended by the server' 20 none_half_open
+	wait_for 'half-open connections to be ended by the server' 20 half_are 0
 	umount /mnt/busy /mnt/quiet
 	hold drop bare
 	say "ok: refused $(counter connections_refused) of $((FLOOD + 40)) requests"

@@ -15,8 +15,6 @@ apply() {
 	{ echo '[global]'; printf '%s\n' "$@"; } >/tmp/ksmbd.conf
 	ctl config apply /tmp/ksmbd.conf 2>/tmp/why || { cat /tmp/why; die "config apply failed: $*"; }
 }
-half_open() { counter half_open_sockets; }
-half_are() { [ "$(half_open)" = "$1" ]; }
 ended() { of $SMBD/failures "failed_$1"; }
 ended_of_established() { of $SMBD/failures "ended_$1"; }
 
