@@ -44,8 +44,8 @@ fn into_handle(socket: Arc<Socket>) -> *mut Handle {
 ///
 /// # Safety
 ///
-/// `sc` came from [`into_handle`], and it was not released before this call began (a release that happens at the same time is fine: the
-/// socket's memory outlives an RCU grace period after it, so the reference is taken inside a read section).
+/// `sc` came from [`into_handle`], and it was not released before the read section in here has begun (a release that comes afterwards is fine: the
+/// socket's memory outlives an RCU grace period after it).
 unsafe fn hold(sc: *mut Handle) -> Arc<Socket> {
     let _rcu = rcu::read_lock();
     // SAFETY: By the safety requirement the memory is valid, and the reaper still has its reference: it drops it after a grace period that this read

@@ -262,7 +262,7 @@ pub unsafe extern "C" fn smbdirect_connection_wait_for_connected(sc: *mut Handle
 ///
 /// # Safety
 ///
-/// `sc` is null or a socket of the caller.
+/// `sc` is null or a socket of the caller, which is not released meanwhile.
 #[no_mangle]
 pub unsafe extern "C" fn smbdirect_connection_is_connected(sc: *mut Handle) -> bool {
     // SAFETY: By the safety requirement.
