@@ -146,12 +146,13 @@ impl SockAddr {
         usize::from(self.len) == size_of::<bindings::sockaddr_in>()
     }
 
-    /// Whom to charge for what comes from the address: an IPv4 host, or the 64-bit prefix of an IPv6 one.
+    /// Whom to charge for what comes from the address: an IPv4 host, in whichever family it is written, or the 64-bit prefix of an IPv6 one.
     pub fn source(&self) -> Host {
-        if self.is_v4() {
-            self.host()
+        let host = self.host();
+        if host.is_v4() {
+            host
         } else {
-            self.host().prefix()
+            host.prefix()
         }
     }
 
