@@ -2,7 +2,7 @@
 //! The kernel's client mounts our server: what it is made to do, and what must be true afterwards.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::mpsc::{channel, TryRecvError};
@@ -67,7 +67,11 @@ pub fn run(context: &mut Context, case: fn(&mut Bench) -> Try<()>) -> Try<()> {
         Ok(()) => bench.still_good(),
         Err(_) => Ok(()),
     };
-    result.and(end).and(again)
+    match (result, end.and(again)) {
+        // what cannot be judged must be without consequences, too
+        (Err(Stop::Skipped(_)), Err(worse)) => Err(worse),
+        (result, after) => result.and(after),
+    }
 }
 
 fn serve(context: &Context) -> Try<Server> {
@@ -167,10 +171,11 @@ impl Bench<'_> {
         let left = DISCONNECT.saturating_sub(since.elapsed());
         self.until(manner, &what, left, |s| s.end_of(number).is_some())?;
         let took = self.server.end_of(number).unwrap_or(since) - since;
-        self.note(format!(
-            "connection ended after {:.2} s",
-            took.as_secs_f64()
-        ));
+        self.note(format!("{why}: ended after {:.2} s", took.as_secs_f64()));
+        ensure!(
+            took <= DISCONNECT * patience(),
+            "connection {number} ended after {took:?} only: {why}"
+        );
         Ok(())
     }
 
@@ -230,6 +235,22 @@ impl Bench<'_> {
         self.during(manner, &what, limit, move || fs::read(path))
     }
 
+    /// The first `len` bytes, in one read.
+    pub fn read_part(
+        &mut self,
+        manner: &mut Manner,
+        name: &str,
+        len: usize,
+    ) -> Try<io::Result<Vec<u8>>> {
+        let path = self.dir.join(name);
+        let what = format!("read {len} bytes of {name}");
+        self.during(manner, &what, SOON, move || {
+            let mut data = vec![0; len];
+            fs::File::open(path)?.read_exact(&mut data)?;
+            Ok(data)
+        })
+    }
+
     pub fn write(&mut self, manner: &mut Manner, name: &str, data: Vec<u8>) -> Try<io::Result<()>> {
         let path = self.dir.join(name);
         let what = format!("write {} bytes to {name}", data.len());
@@ -260,11 +281,17 @@ impl Bench<'_> {
 
     /// The same, after a connection was lost: an error is allowed, wrong data is not.
     pub fn read_right_or_error(&mut self, got: io::Result<Vec<u8>>) -> Try<()> {
+        self.right_or_error(FILE, FILE_LEN, got)
+    }
+
+    /// The same for the first `len` bytes of a file.
+    pub fn right_or_error(&mut self, name: &str, len: usize, got: io::Result<Vec<u8>>) -> Try<()> {
         match got {
             Ok(data) => {
-                let want = self.server.share.data(FILE).unwrap_or_default().to_vec();
+                let want = self.server.share.data(name).unwrap_or_default();
+                same(&data, &want[..want.len().min(len)])?;
                 self.note("the operation gave the right data");
-                same(&data, &want)
+                Ok(())
             }
             Err(e) => {
                 self.note(format!("the operation ended with: {e}"));

@@ -2,8 +2,6 @@
 //! The client's memory: what the server reads, writes and invalidates (MS-SMBD 3.1.4.3 to 3.1.4.6).
 
 use std::cell::{Cell, RefCell};
-use std::fs::File;
-use std::io::Read;
 use std::time::Instant;
 
 use super::bench::{same, Bench, FILE, FILE_LEN, SOON};
@@ -23,19 +21,16 @@ pub const CASES: &[Case] = &[
     ),
     case("HL-11", "Client_Foreign_Key_Invalidated", foreign_key),
     case("HL-12", "Client_Key_Invalidated_Twice", twice),
-    case("HL-13", "Client_Write_To_Wrong_Key", wrong_key),
-    case("HL-14", "Client_Write_Out_Of_Bounds", out_of_bounds),
     case("HL-15", "Client_Write_After_Answer", after_answer),
     case(
         "HL-16",
         "Client_Write_After_Invalidation",
         after_invalidation,
     ),
-    case("HL-17", "Client_Read_Of_Memory_To_Write", wrong_direction),
 ];
 
 /// The first request of a message, if it moves data by RDMA.
-fn by_rdma(message: &[u8]) -> Option<(u16, Data)> {
+pub(super) fn by_rdma(message: &[u8]) -> Option<(u16, Data)> {
     let request = *Request::all(message).first()?;
     let known = matches!(request.command(), command::READ | command::WRITE);
     let data = known.then(|| Data::of(&request))?;
@@ -135,68 +130,6 @@ fn twice(bench: &mut Bench) -> Try<()> {
     bench.read_right_or_error(got)
 }
 
-/// A transfer that the client's adapter must refuse, instead of the answer.
-fn refused(
-    bench: &mut Bench,
-    why: &str,
-    how: Transfer,
-    to: impl Fn(&Data) -> (u64, u32),
-) -> Try<()> {
-    let result = RefCell::new(None);
-    let (got, since) = at_first_read(bench, |c, _, _, data| {
-        let region = c.link.register(4096, Rights::Write)?;
-        region.buffer.fill(0xee);
-        let done = c.link.transfer_part(how, &region, (0, 4096), to(data))?;
-        *result.borrow_mut() = Some(done);
-        Err(Stop::Gone("after a transfer".into()))
-    })?;
-    match result.into_inner() {
-        Some(Err(error)) => bench.note(format!("{why}: {error}")),
-        Some(Ok(())) => {
-            // the adapter of a writer need not hear of a refusal
-            bench.note(format!("{why}: sent without an error"));
-        }
-        None => fail!("no transfer was made"),
-    }
-    bench.must_end(&mut Manner::good(), 1, since, why)?;
-    bench.read_right_or_error(got)
-}
-
-fn wrong_key(bench: &mut Bench) -> Try<()> {
-    refused(bench, "a key that nobody gave", Transfer::Write, |d| {
-        d.descriptors
-            .first()
-            .map_or((0, 0), |d| (d.offset, d.token ^ 0x0055_5500))
-    })
-}
-
-fn out_of_bounds(bench: &mut Bench) -> Try<()> {
-    refused(
-        bench,
-        "from inside to beyond the end",
-        Transfer::Write,
-        |d| {
-            d.descriptors
-                .first()
-                .map_or((0, 0), |d| (d.offset + u64::from(d.length) - 100, d.token))
-        },
-    )
-}
-
-/// Memory that is registered to be written cannot be read.
-fn wrong_direction(bench: &mut Bench) -> Try<()> {
-    refused(
-        bench,
-        "reading what may only be written",
-        Transfer::Read,
-        |d| {
-            d.descriptors
-                .first()
-                .map_or((0, 0), |d| (d.offset, d.token))
-        },
-    )
-}
-
 /// The answer without invalidation, and when the client has taken the data, a
 /// write with the old key: the memory is the client's again and must not change.
 fn after_answer(bench: &mut Bench) -> Try<()> {
@@ -233,8 +166,9 @@ fn stale(bench: &mut Bench, invalidate: bool) -> Try<()> {
                     (0, 4096),
                     (d.offset, d.token),
                 )?;
-                *outcome.borrow_mut() = Some(done);
-                return Err(Stop::Gone("after a write with an old key".into()));
+                let ended = c.link.client_must_end("a write with an old key");
+                *outcome.borrow_mut() = Some((done, ended));
+                return Err(Stop::Gone("by the client, after a write".into()));
             }
             if let Some((command::READ, data)) = by_rdma(message) {
                 let Some(mut reply) = c.answer(share, message)? else {
@@ -249,38 +183,25 @@ fn stale(bench: &mut Bench, invalidate: bool) -> Try<()> {
             }
             Ok(Next::Answer)
         });
-        let path = bench.dir.join(FILE);
         // one READ: another one at the end of the file would be without an answer
-        let job = move || {
-            let mut data = vec![0; FILE_LEN];
-            File::open(path)?.read_exact(&mut data)?;
-            Ok::<_, std::io::Error>(data)
-        };
-        let got = bench.during(&mut manner, "read once", SOON, job)?;
+        let got = bench.read_part(&mut manner, FILE, FILE_LEN)?;
         // the next message is at the latest this one's
         let again = bench.stat(&mut manner, FILE, SOON)?;
         (got, again)
     };
-    let outcome = outcome.into_inner();
-    match outcome {
-        Some(Err(why)) => bench.note(format!("the write with the old key: {why}")),
-        Some(Ok(())) => bench.note("the write with the old key: no error was reported"),
-        None => fail!("no message came after the answer"),
-    }
-    let is_over = |s: &crate::server::Server| s.end_of(1).is_some();
-    bench.until(
-        &mut Manner::good(),
-        "the end of the connection",
-        SOON,
-        is_over,
-    )?;
+    let Some((done, ended)) = outcome.into_inner() else {
+        fail!("no message came after the answer");
+    };
+    let told = done.err().unwrap_or("no error was reported".into());
+    bench.note(format!("the write with the old key: {told}"));
     match got {
         Ok(data) => {
             let want = bench.server.share.data(FILE).unwrap_or_default().to_vec();
-            same(&data, &want)
+            same(&data, &want)?;
         }
         Err(e) => fail!("reading: {e}, although the answer was right"),
     }
+    ended.map(drop)
 }
 
 #[cfg(test)]

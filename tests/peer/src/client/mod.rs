@@ -4,8 +4,10 @@
 //! The client runs in the same guest: cases mount, read and write through it while they answer.
 
 mod bench;
+mod errors;
 mod memory;
 mod negotiation;
+mod rights;
 mod stages;
 mod stream;
 mod system;
@@ -31,8 +33,10 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
     [
         negotiation::CASES,
         stream::CASES,
+        errors::CASES,
         timers::CASES,
         memory::CASES,
+        rights::CASES,
         stages::CASES,
     ]
     .into_iter()

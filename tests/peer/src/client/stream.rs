@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Data messages that break the rules, fragments and credits (MS-SMBD 3.1.5.8,
-//! 3.1.5.9): the client's side of the test suites' X cases.
+//! Fragments, credits and answers that do not come, or come too often (MS-SMBD 3.1.5.8, 3.1.5.9).
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::bench::{Bench, FILE, SOON};
 use super::case;
+use super::errors::{must_end_after, raw};
+use super::system::AllInline;
 use crate::cases::Case;
 use crate::server::{command, Connection, Manner, Next, Request};
 use crate::smbd::wire::DataHeader;
@@ -16,23 +17,6 @@ use crate::{ensure, ensure_eq};
 
 pub const CASES: &[Case] = &[
     case("L-14", "Client_Message_Over_MaxFragmentedSize", too_long),
-    case("LX-07", "Client_Data_19_Bytes", uncompleted),
-    case("LX-08", "Client_Data_DataOffset_Not_Aligned", not_aligned),
-    case("LX-09", "Client_Data_DataOffset_Too_Large", far_offset),
-    case("LX-10", "Client_Data_DataLength_Too_Large", long_length),
-    case(
-        "LX-11",
-        "Client_Data_Longer_Than_MaxReceiveSize",
-        long_message,
-    ),
-    case("LX-12", "Client_Data_More_Than_Announced", over_run),
-    case(
-        "LX-13",
-        "Client_Data_Over_MaxFragmentedSize",
-        over_fragmented,
-    ),
-    case("LX-14", "Client_Data_Less_Than_Announced", early_end),
-    case("LX-16", "Client_Data_CreditsRequested_0", no_request),
     case("HL-03", "Client_Fragments_Never_End", never_end),
     case("HL-04", "Client_Fragments_Stop", fragments_stop),
     case("HL-05", "Client_Credits_65535_Granted", generous),
@@ -45,128 +29,12 @@ pub const CASES: &[Case] = &[
 /// When the first connection got what it must not.
 type Moment = Cell<Option<Instant>>;
 
-/// A mount; then the first request of a read on the first connection is answered
-/// with `misdeed`. The client must end the connection in time; the read is
-/// repeated on the next one, or ends with an error.
-pub(super) fn must_end_after(
-    bench: &mut Bench,
-    why: &str,
-    misdeed: impl Fn(&mut Connection, &[u8]) -> Try<()>,
-) -> Try<()> {
-    bench.mount(&mut Manner::good())?;
-    let at: Moment = Cell::new(None);
-    let mut manner = Manner::good();
-    manner.message = Box::new(|c, _, message| {
-        if at.get().is_some() || c.number != 1 {
-            return Ok(Next::Answer);
-        }
-        at.set(Some(Instant::now()));
-        c.link.note(&format!("now: {why}"));
-        misdeed(c, message)?;
-        Ok(Next::Done)
-    });
-    let got = bench.read(&mut manner, FILE, SOON)?;
-    let Some(since) = at.get() else {
-        return Err(Stop::Failed("the client asked nothing".into()));
-    };
-    bench.must_end(&mut manner, 1, since, why)?;
-    bench.read_right_or_error(got)
-}
-
-/// One data message as it is, with a credit that the server has.
-fn raw(c: &mut Connection, header: DataHeader, message: &[u8]) -> Try<()> {
-    c.link.wait_for_any_credit()?;
-    c.link.send_data(header, message)
-}
-
-fn one(c: &mut Connection, header: DataHeader, payload: usize) -> Try<()> {
-    raw(c, header, &header.message(&vec![0x5a; payload]))
-}
-
-fn uncompleted(bench: &mut Bench) -> Try<()> {
-    must_end_after(bench, "a data message of 19 bytes", |c, _| {
-        let header = DataHeader::empty(255, 0);
-        raw(c, header, &header.message(&[])[..19])
-    })
-}
-
-fn not_aligned(bench: &mut Bench) -> Try<()> {
-    must_end_after(bench, "DataOffset is 25", |c, _| {
-        let header = DataHeader {
-            offset: 25,
-            ..DataHeader::with(255, 0, 100, 0)
-        };
-        one(c, header, 100)
-    })
-}
-
-fn far_offset(bench: &mut Bench) -> Try<()> {
-    must_end_after(bench, "DataOffset is beyond the message", |c, _| {
-        let header = DataHeader::with(255, 0, 100, 0);
-        let wrong = DataHeader {
-            offset: 0x8000_0000,
-            ..header
-        };
-        let mut bytes = header.message(&[0x5a; 100]);
-        bytes[12..16].copy_from_slice(&wrong.offset.to_le_bytes());
-        raw(c, header, &bytes)
-    })
-}
-
-fn long_length(bench: &mut Bench) -> Try<()> {
-    must_end_after(bench, "DataLength is 0xffffffff", |c, _| {
-        let header = DataHeader {
-            length: u32::MAX,
-            ..DataHeader::with(255, 0, 100, 0)
-        };
-        one(c, header, 100)
-    })
-}
-
-fn long_message(bench: &mut Bench) -> Try<()> {
-    must_end_after(bench, "a message longer than MaxReceiveSize", |c, _| {
-        // the client's MaxReceiveSize is what both agreed on
-        let len = c.link.server.max_receive_size.min(1364) as usize - 24 + 8;
-        one(c, DataHeader::with(255, 0, len, 0), len)
-    })
-}
-
-fn over_run(bench: &mut Bench) -> Try<()> {
-    must_end_after(bench, "150 bytes of 100 announced ones", |c, _| {
-        one(c, DataHeader::with(255, 0, 500, 100), 500)?;
-        one(c, DataHeader::with(255, 0, 150, 0), 150)
-    })
-}
-
-fn over_fragmented(bench: &mut Bench) -> Try<()> {
-    must_end_after(bench, "a message over MaxFragmentedSize begins", |c, _| {
-        let most = c.link.server.max_fragmented_size as usize;
-        one(c, DataHeader::with(255, 0, 500, most - 499), 500)
-    })
-}
-
-fn early_end(bench: &mut Bench) -> Try<()> {
-    must_end_after(
-        bench,
-        "600 of 1000 bytes, and that is said to be all",
-        |c, _| {
-            one(c, DataHeader::with(255, 0, 500, 500), 500)?;
-            one(c, DataHeader::with(255, 0, 100, 0), 100)
-        },
-    )
-}
-
-fn no_request(bench: &mut Bench) -> Try<()> {
-    must_end_after(bench, "CreditsRequested is 0", |c, _| {
-        one(c, DataHeader::empty(0, 0), 0)
-    })
-}
-
 /// Every fragment announces that 500 bytes follow.
 fn never_end(bench: &mut Bench) -> Try<()> {
-    must_end_after(bench, "fragments that never end", |c, _| {
+    must_end_after(bench, "fragments that never end", |c, reply| {
+        let header = DataHeader::with(255, 0, 100, 500);
         for _ in 0..20 {
-            one(c, DataHeader::with(255, 0, 100, 500), 100)?;
+            raw(c, header, &header.message(&reply[..100]))?;
         }
         Ok(())
     })
@@ -334,37 +202,28 @@ fn immediate(bench: &mut Bench) -> Try<()> {
 /// A WRITE with the data inside that is longer than the server takes as a whole:
 /// cifs is told to send such ones, and must get an error at home.
 fn too_long(bench: &mut Bench) -> Try<()> {
-    const THRESHOLD: &str = "/proc/fs/cifs/rdma_readwrite_threshold";
-    let Ok(usual) = std::fs::read_to_string(THRESHOLD) else {
-        return Err(Stop::Skipped(format!("{THRESHOLD} is not there")));
-    };
-    std::fs::write(THRESHOLD, "16777216")?;
-    let result = (|| {
-        let largest = RefCell::new(0);
-        let mut manner = Manner::good();
-        manner.offer.request.max_fragmented_size = 131_072;
-        bench.mount(&mut manner)?;
-        manner.message = Box::new(|_, _, message| {
-            let writes = Request::all(message)
-                .iter()
-                .any(|r| r.command() == command::WRITE);
-            if writes {
-                let mut largest = largest.borrow_mut();
-                *largest = message.len().max(*largest);
-            }
-            Ok(Next::Answer)
-        });
-        // below the threshold, which cifs lowers to the server's limit
-        let got = bench.write(&mut manner, "long", vec![1; 131_060])?;
-        drop(manner);
-        let largest = largest.into_inner();
-        bench.note(format!("the write: {got:?}, longest message {largest}"));
-        ensure!(largest <= 131_072, "a message of {largest} bytes came");
-        ensure!(got.is_err(), "the write succeeded");
-        Ok(())
-    })();
-    std::fs::write(THRESHOLD, usual.trim())?;
-    result?;
+    let inline = AllInline::set()?;
+    let largest = Cell::new(0);
+    let mut manner = Manner::good();
+    manner.offer.request.max_fragmented_size = 131_072;
+    bench.mount(&mut manner)?;
+    manner.message = Box::new(|_, _, message| {
+        let writes = Request::all(message)
+            .iter()
+            .any(|r| r.command() == command::WRITE);
+        if writes {
+            largest.set(message.len().max(largest.get()));
+        }
+        Ok(Next::Answer)
+    });
+    // below the threshold, which cifs lowers to the server's limit
+    let got = bench.write(&mut manner, "long", vec![1; 131_060])?;
+    drop(manner);
+    drop(inline);
+    let largest = largest.get();
+    bench.note(format!("the write: {got:?}, longest message {largest}"));
+    ensure!(largest <= 131_072, "a message of {largest} bytes came");
+    ensure!(got.is_err(), "the write succeeded");
     bench.read_right(&mut Manner::good())?;
     let count = bench.server.count;
     // the transport refuses the message and stays; cifs takes any error of a send

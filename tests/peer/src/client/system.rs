@@ -4,6 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -11,6 +12,46 @@ use std::time::{Duration, Instant};
 use crate::stop::{Stop, Try};
 
 const STATS: &str = "/sys/kernel/debug/smbdirect/stats";
+const CONNECTIONS: &str = "/sys/kernel/debug/smbdirect/connections";
+
+/// Whether software iWARP is there, which does not do all that an adapter does.
+pub fn has_siw() -> bool {
+    Path::new("/sys/module/siw").exists()
+}
+
+/// From which size on cifs has data moved by RDMA: beyond everything, until this
+/// is dropped. cifs looks at it when it connects.
+pub struct AllInline(String);
+
+impl AllInline {
+    const FILE: &str = "/proc/fs/cifs/rdma_readwrite_threshold";
+
+    pub fn set() -> Try<Self> {
+        let Ok(usual) = fs::read_to_string(Self::FILE) else {
+            return Err(Stop::Skipped(format!("{} is not there", Self::FILE)));
+        };
+        fs::write(Self::FILE, "16777216")?;
+        Ok(AllInline(usual.trim().into()))
+    }
+}
+
+impl Drop for AllInline {
+    fn drop(&mut self) {
+        let _ = fs::write(Self::FILE, &self.0);
+    }
+}
+
+/// Receives that the client has posted on its connection, of which there must be one
+/// only; None with the C module, which does not tell.
+pub fn receives_posted() -> Option<u64> {
+    let text = fs::read_to_string(CONNECTIONS).ok()?;
+    let numbers = text.lines().filter_map(|l| l.trim().split_once(' '));
+    let mut found = numbers.filter(|(name, _)| *name == "recv_posted");
+    match (found.next(), found.next()) {
+        (Some((_, n)), None) => n.trim().parse().ok(),
+        _ => None,
+    }
+}
 
 /// The kernel log from a moment on.
 pub struct KernelLog {

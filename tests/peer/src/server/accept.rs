@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::patience::patience;
 use crate::smbd::wire::{Descriptor, NegotiateRequest, NegotiateResponse, VERSION};
-use crate::smbd::{Link, Offer, PATIENCE};
+use crate::smbd::{Link, Offer, DISCONNECT, PATIENCE};
 use crate::stop::{Stop, Try};
 use crate::transcript::{self, Transcript};
 use crate::verbs::{Endpoint, Region, Request, Transfer};
@@ -124,5 +125,28 @@ impl Link {
             to.1, to.0
         ));
         Ok(done)
+    }
+
+    /// The client itself must end the connection in time. We keep our side of it:
+    /// an error of our own queue pair is not the client's doing, so it does not count.
+    pub fn client_must_end(&mut self, why: &str) -> Try<Duration> {
+        let since = Instant::now();
+        let limit = DISCONNECT * patience();
+        ensure!(
+            self.endpoint.told_of_end(since + limit)?,
+            "the client did not disconnect within {limit:?}: {why}"
+        );
+        let took = since.elapsed();
+        self.note(&format!(
+            "the client disconnected after {:.2} s",
+            took.as_secs_f64()
+        ));
+        Ok(took)
+    }
+
+    /// The client's MaxReceiveSize after the negotiation (MS-SMBD 3.1.5.7).
+    pub fn client_receive_size(&self) -> usize {
+        let ours = self.offer.request.preferred_send_size;
+        self.server.max_receive_size.min(ours).max(128) as usize
     }
 }

@@ -30,6 +30,8 @@ pub struct Endpoint {
     free_sends: Vec<u32>,
     events: VecDeque<Event>,
     pub(super) gone: bool,
+    /// The connection manager has said that the other side disconnected.
+    told: bool,
     pub(super) bound: bool,
     /// The status of the last transfer that completed.
     pub(super) transferred: Option<i32>,
@@ -109,6 +111,7 @@ impl Endpoint {
             free_sends: (0..queues.sends).rev().collect(),
             events: VecDeque::new(),
             gone: false,
+            told: false,
             bound: false,
             transferred: None,
             cq,
@@ -341,6 +344,7 @@ impl Endpoint {
                 event::DISCONNECTED | event::DEVICE_REMOVAL => {
                     // What arrived before the end is read before it.
                     while self.reap() {}
+                    self.told = true;
                     self.end(event::name(kind).to_string());
                     // SAFETY: the id is connected; this answers the other side.
                     unsafe { (self.library.disconnect)(self.id.raw()) };
@@ -411,6 +415,18 @@ impl Endpoint {
     pub fn is_gone(&mut self) -> bool {
         self.reap();
         self.gone
+    }
+
+    /// Wait until the connection manager says that the other side has disconnected,
+    /// whatever became of our queue pair: false when the deadline comes first.
+    pub fn told_of_end(&mut self, deadline: Instant) -> io::Result<bool> {
+        loop {
+            self.manager()?;
+            if self.told || Instant::now() >= deadline {
+                return Ok(self.told);
+            }
+            wait_readable(&[self.id.fd()], deadline)?;
+        }
     }
 
     /// Disconnect, without a word before.

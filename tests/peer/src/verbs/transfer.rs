@@ -2,11 +2,14 @@
 //! RDMA reads and writes, one at a time.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::endpoint::{Endpoint, TRANSFER};
 use super::ffi::*;
 use super::memory::Region;
+
+/// How long the completion of a transfer is waited for when the connection has ended.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// The direction, as this side sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,7 @@ impl Endpoint {
         wr.remote_key = key;
         self.transferred = None;
         self.post(&mut wr)?;
+        let mut patience = None;
         loop {
             if let Some(status) = self.transferred.take() {
                 return Ok(match status {
@@ -58,10 +62,11 @@ impl Endpoint {
                     _ => Err(status_name(status).to_string()),
                 });
             }
-            if self.gone {
+            // its completion may come after what showed the end
+            if self.gone && *patience.get_or_insert(Instant::now() + GRACE) <= Instant::now() {
                 return Ok(Err("the connection has ended".into()));
             }
-            if !self.step(deadline)? {
+            if !self.step(patience.unwrap_or(deadline))? && !self.gone {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
                     "waited in vain for an RDMA transfer",
