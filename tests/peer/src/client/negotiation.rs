@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::bench::{Bench, FILE, FILE_LEN, SOON};
 use super::case;
+use super::system::{counter, receives_posted};
 use crate::cases::Case;
 use crate::server::{command, Data, Manner, Next, Request};
 use crate::smbd::wire::{NegotiateResponse, NOT_SUPPORTED};
@@ -195,24 +196,45 @@ fn read_write_size(bench: &mut Bench) -> Try<()> {
     Ok(())
 }
 
-/// The server has no credit until the client's first message.
+/// The server has no credit until the client's first message. What that grants is posted: as many
+/// messages as that, at once, find a receive (the client has them sent once only, RNR retry 0).
 fn first_grants(bench: &mut Bench) -> Try<()> {
-    let first = Cell::new(None);
-    let mut manner = Manner::good();
-    manner.message = Box::new(|c, _, _| {
-        if first.get().is_none() {
-            first.set(Some(c.link.credits));
+    for wanted in [255, 10, 1] {
+        let first = Cell::new(None);
+        let mut manner = Manner::good();
+        manner.offer.request.credits_requested = wanted;
+        manner.message = Box::new(|c, _, _| {
+            if first.get().is_none() {
+                first.set(Some((c.link.credits, receives_posted())));
+                // the answer is the last one
+                while c.link.credits > 1 {
+                    c.link.send_empty(wanted, 0, 0)?;
+                }
+            }
+            Ok(Next::Answer)
+        });
+        let before = bench.server.count;
+        must_accept(bench, &mut manner)?;
+        drop(manner);
+        let Some((granted, posted)) = first.get() else {
+            fail!("no message came");
+        };
+        bench.note(format!(
+            "of {wanted} credits the first message grants {granted}; posted: {posted:?}"
+        ));
+        ensure!(
+            (1..=u64::from(wanted)).contains(&granted),
+            "the first message grants {granted} credits, wanted are {wanted}"
+        );
+        match posted {
+            Some(posted) => ensure_eq!("CreditsGranted of the first message", granted, posted),
+            None => ensure!(
+                counter("sockets").is_none(),
+                "the module does not tell how many receives it has posted"
+            ),
         }
-        Ok(Next::Answer)
-    });
-    must_accept(bench, &mut manner)?;
-    drop(manner);
-    let granted = first.get().unwrap_or(0);
-    bench.note(format!("the first message grants {granted} credits"));
-    ensure!(
-        (1..=255).contains(&granted),
-        "the first message grants {granted} credits"
-    );
+        ensure_eq!("the number of connections", bench.server.count, before + 1);
+    }
     Ok(())
 }
 
@@ -261,19 +283,23 @@ fn late(bench: &mut Bench) -> Try<()> {
 /// read as credits and flags): the connection ends, or if the client's first
 /// message was faster, at least nobody is harmed.
 fn twice(bench: &mut Bench) -> Try<()> {
+    let at = Cell::new(None);
     let mut manner = Manner::good();
     manner.negotiate = Box::new(|link, request, number| {
         let response = link.agreement(request)?;
         link.respond(&response)?;
         if number == 1 {
+            at.set(Some(Instant::now()));
             link.send_raw(&response.bytes(), "negotiate response, again")?;
         }
         Ok(Next::Done)
     });
-    let since = Instant::now();
     let got = bench.mount_with(&mut manner, "", SOON)?;
     bench.note(format!("the mount: {got:?}"));
     if got.is_err() {
+        let Some(since) = at.get() else {
+            fail!("no negotiate request came");
+        };
         return bench.must_end(&mut manner, 1, since, "two negotiate responses");
     }
     let got = bench.read(&mut manner, FILE, SOON)?;

@@ -12,5 +12,5 @@
 
 run() {
 	. "$MODULES/guest.sh"
-	peer_client 'HL-0*' HL-11 HL-12 HL-13 HL-14 HL-15 HL-16 HL-17 HL-18 HL-19 HL-20 HL-21
+	peer_client 'HL-0*' HL-11 HL-12 HL-13 HL-14 HL-15 HL-16 HL-17 HL-18 HL-19 HL-20 HL-21 HL-23 HL-24
 }
