@@ -22,7 +22,7 @@ peer_listens() { rdma resource show cm_id 2>/dev/null | grep -q "state LISTEN.*:
 peer_run() {
 	local rc=0
 	"$MODULES/smbd-peer" run --server "$ADDR" --second "$PEER_SECOND" --verbose \
-		--json "$OUT/conformance.json" \
+		--json "$OUT/conformance.json" --messages "$OUT" \
 		--label "module=$(smbdirect_kind)" --label "device=$DEV" --label "kernel=$(uname -r)" \
 		"$@" || rc=$?
 	ip link delete eth8 || true
@@ -37,7 +37,7 @@ peer_client() {
 	link_up "$DEV"
 	mkdir -p /mnt/peer
 	"$MODULES/smbd-peer" client --address "$ADDR" --mount /mnt/peer --verbose \
-		--json "$OUT/conformance.json" \
+		--json "$OUT/conformance.json" --messages "$OUT" \
 		--label "module=$(smbdirect_kind)" --label "device=$DEV" --label "kernel=$(uname -r)" \
 		"$@" || rc=$?
 	[ $rc = 0 ] || die "cases of the peer failed (exit status $rc), see above"

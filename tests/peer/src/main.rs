@@ -28,7 +28,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cases::{Case, Config};
-use crate::report::{Run, Verdict};
+use crate::report::{Keep, Run, Verdict};
 use crate::verbs::Port;
 
 /// A peer that speaks raw SMB Direct, to try a server's transport with.
@@ -112,6 +112,9 @@ struct ResultOptions {
     /// Keep the messages of cases that pass, too
     #[arg(long)]
     transcript: bool,
+    /// Write every message of such a case to a file in this directory
+    #[arg(long, value_name = "DIRECTORY")]
+    messages: Option<PathBuf>,
 }
 
 fn selected(patterns: &[String], of: &[&'static Case]) -> Result<Vec<&'static Case>, String> {
@@ -181,7 +184,11 @@ fn judge(
         })
         .collect::<Result<_, String>>()?;
     let config = Arc::new(config);
-    let outcomes = report::run(chosen, &config, options.transcript, |o| {
+    let keep = Keep {
+        always: options.transcript,
+        directory: options.messages,
+    };
+    let outcomes = report::run(chosen, &config, &keep, |o| {
         report::print(o, options.verbose);
     });
     let count = |v: Verdict| outcomes.iter().filter(|o| o.verdict == v).count();

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::Arc;
 use std::thread;
@@ -33,7 +34,7 @@ pub struct Outcome {
     pub why: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Every message of a case that failed.
+    /// The first and the last messages of a case that failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub transcript: Vec<String>,
 }
@@ -45,8 +46,32 @@ pub struct Run {
     pub cases: Vec<Outcome>,
 }
 
+/// Whose messages are kept, and where.
+#[derive(Clone, Debug, Default)]
+pub struct Keep {
+    /// Those of cases that pass, too.
+    pub always: bool,
+    /// A directory for a file with every message of a case.
+    pub directory: Option<PathBuf>,
+}
+
+impl Keep {
+    /// The lines to be shown. All of them go to the case's file.
+    fn transcript(&self, context: &mut Context) -> Vec<String> {
+        let lines = context.log.lines();
+        if let Some(directory) = &self.directory {
+            let path = directory.join(format!("{}.messages", context.id()));
+            let text = context.log.all().join("\n") + "\n";
+            if let Err(e) = std::fs::write(&path, text) {
+                context.note(format!("{}: {e}", path.display()));
+            }
+        }
+        lines
+    }
+}
+
 /// Run one case; a panic is a failure like any other.
-fn run_one(case: &'static Case, config: &Arc<Config>, always: bool) -> Outcome {
+fn run_one(case: &'static Case, config: &Arc<Config>, keep: &Keep) -> Outcome {
     let began = Instant::now();
     let mut context = Context::new(config.clone(), case.id);
     let result = catch_unwind(AssertUnwindSafe(|| case.run(&mut context)));
@@ -56,8 +81,8 @@ fn run_one(case: &'static Case, config: &Arc<Config>, always: bool) -> Outcome {
         Ok(Err(stop)) => (Verdict::Fail, stop.to_string()),
         Err(_) => (Verdict::Fail, "the peer itself panicked, see stderr".into()),
     };
-    let transcript = if verdict == Verdict::Fail || always {
-        context.log.lines()
+    let transcript = if verdict == Verdict::Fail || keep.always {
+        keep.transcript(&mut context)
     } else {
         Vec::new()
     };
@@ -77,7 +102,7 @@ fn run_one(case: &'static Case, config: &Arc<Config>, always: bool) -> Outcome {
 pub fn run(
     cases: &[&'static Case],
     config: &Arc<Config>,
-    always: bool,
+    keep: &Keep,
     mut tell: impl FnMut(&Outcome),
 ) -> Vec<Outcome> {
     let (send, receive): (Sender<Outcome>, Receiver<Outcome>) = channel();
@@ -85,11 +110,11 @@ pub fn run(
     thread::scope(|scope| {
         for case in long {
             let send = send.clone();
-            scope.spawn(move || send.send(run_one(case, config, always)));
+            scope.spawn(move || send.send(run_one(case, config, keep)));
         }
         scope.spawn(move || {
             for case in short {
-                if send.send(run_one(case, config, always)).is_err() {
+                if send.send(run_one(case, config, keep)).is_err() {
                     break;
                 }
             }

@@ -149,7 +149,7 @@ fn long_messages(c: &mut Context) -> Try<()> {
                 // connections and their transcript belong to one thread
                 let own = Context::new(config.clone(), "HC-05");
                 let result = long_messages_on(&own, credits);
-                (result, own.log.lines())
+                (result, own.log.all())
             })
         });
         threads.into_iter().map(|t| t.join()).collect()

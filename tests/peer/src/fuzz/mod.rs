@@ -123,7 +123,7 @@ impl Run<'_> {
             all.push(Failure {
                 number,
                 why: stop.to_string(),
-                transcript: context.log.lines(),
+                transcript: context.log.all(),
             });
         }
     }
