@@ -8,7 +8,7 @@ use super::{case, long, Case, Context};
 use crate::smb2::{Dialects, Session};
 use crate::smbd::wire::RESPONSE_REQUESTED;
 use crate::smbd::{Link, Offer};
-use crate::stop::Try;
+use crate::stop::{Stop, Try};
 use crate::{ensure, ensure_eq};
 
 pub const CASES: &[Case] = &[
@@ -39,10 +39,25 @@ const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
+/// Four of the server's five seconds are over when the request comes. A machine that stood still
+/// so long that it came too late is asked again.
 fn negotiate_late(c: &mut Context) -> Try<()> {
-    let mut link = c.connect(Offer::basic())?;
-    sleep(seconds(4));
-    link.negotiate().map(drop)
+    for _ in 0..3 {
+        // the server does not count before it knows of the connection
+        let began = Instant::now();
+        let mut link = c.connect(Offer::basic())?;
+        sleep(seconds(4).saturating_sub(began.elapsed()));
+        let asked = began.elapsed();
+        match link.negotiate() {
+            Err(why) if asked > Duration::from_millis(4500) => {
+                c.note(format!("asked after {:.1} s: {why}", asked.as_secs_f64()));
+            }
+            result => return result.map(drop),
+        }
+    }
+    Err(Stop::Skipped(
+        "three times the machine could not ask within 4.5 s of connecting".into(),
+    ))
 }
 
 /// The server gives up after 5 s; that is to be seen 12 s later at the latest.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# desc: conformance: negotiation (N)
+# desc: conformance: negotiation, and its timer of five seconds (N, T-01, T-02)
 # modules: rust c
 # control: c
 # param: DEV = rxe siw
@@ -10,5 +10,5 @@
 run() {
 	. "$MODULES/guest.sh"
 	peer_server
-	peer_run N
+	peer_run N T-01 T-02
 }

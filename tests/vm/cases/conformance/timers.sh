@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# desc: conformance: timers of minutes, all at the same time (T, C-05)
+# desc: conformance: timers of minutes, all at the same time (T-03 to T-05, C-05)
 # modules: rust c
 # control: c
 # param: DEV = rxe siw
@@ -10,5 +10,5 @@
 run() {
 	. "$MODULES/guest.sh"
 	peer_server
-	peer_run T C-05
+	peer_run T-03 T-04 T-05 C-05
 }
