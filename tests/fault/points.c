@@ -52,6 +52,9 @@ struct fault_point fault_points[] = {
 #endif
 	/* the connection manager */
 	{ "__rdma_create_kernel_id", -ENOMEM },
+	{ "rdma_set_afonly", -EINVAL },
+	{ "rdma_restrict_node_type", -EINVAL },
+	{ "rdma_set_ack_timeout", -EOPNOTSUPP },
 	{ "rdma_bind_addr", -ENOMEM },
 	{ "rdma_listen", -ENOMEM },
 	{ "rdma_resolve_addr", -ENOMEM },
@@ -60,11 +63,16 @@ struct fault_point fault_points[] = {
 	{ "rdma_accept", -ENOMEM },
 	{ "rdma_notify", -EINVAL },
 	{ "rdma_disconnect", -EINVAL },
-	/* objects of the device */
+	/*
+	 * Objects of the device. Not ib_dereg_mr_user: nobody can get over a region
+	 * that the device does not give back. Nor the modify in ib_drain_qp, which
+	 * the RDMA core answers with a WARNING; it does not go through ib_modify_qp.
+	 */
 	{ "__ib_alloc_pd", -ENOMEM },
 	{ "__ib_alloc_cq_any", -ENOMEM },
 	{ "__ib_alloc_cq", -ENOMEM },
 	{ "rdma_create_qp", -ENOMEM },
+	{ "ib_modify_qp", -EINVAL },
 	{ "ib_alloc_mr", -ENOMEM },
 	{ "ib_map_mr_sg", -EINVAL },
 	{ "rdma_rw_ctx_init", -ENOMEM },
