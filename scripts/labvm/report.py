@@ -8,6 +8,9 @@ import threading
 import time
 import xml.etree.ElementTree as ET
 
+# What is said of a case that failed at first.
+SECOND = "passed at the second run"
+
 
 def class_and_name(name):
     """`interop/copy[rust/c,DEV=rxe]` as JUnit has it: what is in brackets
@@ -25,6 +28,7 @@ class Report:
         self.rows = []
         self.controls = {"pass": 0, "fail": 0, "skip": 0}
         self.counts = {"pass": 0, "fail": 0, "skip": 0}
+        self.unsteady = []
         self.foreign = {}
         self.lock = threading.Lock()
         self.color = sys.stdout.isatty()
@@ -34,10 +38,16 @@ class Report:
         code = {"pass": 32, "fail": 31, "skip": 33}[status]
         return f"\x1b[{code}m{status}\x1b[0m" if self.color else status
 
-    def add(self, name, status, seconds, why="", logs=(), control=False, desc=""):
-        """One result. `control` ones are shown but not counted."""
+    def add(self, name, status, seconds, why="", logs=(), control=False, desc="", first=None):
+        """One result. `control` ones are shown but not counted; `first` is why a run
+        before this one failed, and its logs."""
+        if first:
+            why = f"{SECOND if status == 'pass' else 'failed again: ' + why}; the first: {first[0]}"
+            logs = (*first[1], *logs)
         with self.lock:
             self.rows.append((name, status, seconds, why, logs, control, desc))
+            if status == "pass" and why.startswith(SECOND):
+                self.unsteady.append((name, why, logs))
             (self.controls if control else self.counts)[status] += 1
             n = len(self.rows)
             mark = "  (control)" if control else ""
@@ -88,11 +98,11 @@ class Report:
             print("failed:")
             for name, _, _, why, logs, _, _ in failed:
                 print(f"  {name}: {why}\n    {' '.join(logs)}")
-        unsteady = [r for r in self.rows if r[1] == "pass" and r[3]]
-        if unsteady:
-            print("unsteady, to be looked into:")
-            for name, _, _, why, logs, _, _ in unsteady:
-                print(f"  {name}: {why}\n    {' '.join(logs)}")
+        text = "".join(f"  {name}: {why}\n    {' '.join(logs)}\n" for name, why, logs in self.unsteady)
+        if text:
+            print("unsteady, to be looked into:\n" + text, end="")
+        with open(os.path.join(self.directory, "unsteady"), "w", encoding="utf-8") as f:
+            f.write(text)
         skipped = [r for r in self.rows if r[1] == "skip"]
         if skipped:
             print("skipped:")
@@ -109,6 +119,8 @@ class Report:
         print("time: " + ", ".join(f"{name} {state} {secs} s" if state else f"{name} {secs} s"
                                    for name, state, secs in phases))
         print(f"report: {self.junit()}")
+        if self.unsteady:
+            print(f"unsteady: {len(self.unsteady)} of the cases that passed did so at the second run only, see above")
         c = self.counts
         line = f"{c['pass']} passed, {c['fail']} failed, {c['skip']} skipped"
         with open(os.path.join(self.directory, "counts"), "w", encoding="ascii") as f:

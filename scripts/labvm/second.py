@@ -18,6 +18,7 @@ import xml.etree.ElementTree as ET
 from . import cases
 from .lab import TOP, results
 from .machine import die_with_parent
+from .report import SECOND
 
 # The kernel, and the prefix of the cases' names.
 NAME = "sanitized"
@@ -64,8 +65,9 @@ def _cases(junit):
         status = "fail" if bad is not None else "skip" if skip is not None else "pass"
         element = bad if bad is not None else skip
         said = (t.findtext("system-out") or "").split("\n")
+        unsteady = next((x for x in said if x.startswith(SECOND)), "")
         yield (f"{t.get('classname').replace('.', '/')}/{t.get('name')}", status, float(t.get("time")),
-               element.get("message") if element is not None else "",
+               element.get("message") if element is not None else unsteady,
                tuple(x for x in said if x.endswith(".log")), said[0])
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 
+from . import content
 from .klog import Judge, foreign_list, text
 from .lab import TOP, run_directory
 from .machine import Machine
@@ -16,6 +17,11 @@ from .machine import Machine
 BOOT_SECONDS = 180
 GRACE = 20
 DIED = "a guest stopped unexpectedly"
+
+
+def files_of(results, case):
+    """Where the files that a case leaves behind are kept."""
+    return os.path.join(results, "files", re.sub(r"[^\w.=+-]+", "_", case.name))
 
 
 @dataclasses.dataclass
@@ -28,6 +34,7 @@ class Result:
     why: str = ""
     logs: tuple = ()
     foreign: tuple = ()    # (line, reason): reports that are not about smbdirect
+    data: str = ""         # what says that data was wrong
 
 
 class _Run:
@@ -126,8 +133,7 @@ class Session:
         for ident in sorted(os.listdir(out)) if os.path.isdir(out) else []:
             case = self.cases[int(ident[1:])]
             if os.listdir(os.path.join(out, ident)):
-                target = os.path.join(self.results, "files", re.sub(r"[^\w.=+-]+", "_", case.name))
-                shutil.copytree(os.path.join(out, ident), target, dirs_exist_ok=True)
+                shutil.copytree(os.path.join(out, ident), files_of(self.results, case), dirs_exist_ok=True)
 
     def _log(self, name):
         suffix = f"-{name}" if len(self.names) == 2 else ""
@@ -260,12 +266,15 @@ class Session:
         else:
             status = "fail"
             why = self._reason(run, codes, tail)
+        data = content.wrong(line for _, line in run.output) if status == "fail" else None
+        if data and data not in why:
+            why += f"; {data}"
         if status == "pass" and run.case.afterwards:
             status, why = self._afterwards(run)
         # After a plain failure the guest was brought back to its first state;
         # after these it was not, or nobody knows.
         self._dirty = bool(codes & {99, 124, 137})
-        self._result(run.case, status, seconds, why)
+        self._result(run.case, status, seconds, why, data or "")
 
     def _afterwards(self, run):
         """The host's part of a case: what it says goes to the log of the first
@@ -302,14 +311,17 @@ class Session:
             return done
         case = run.case if run else self.cases[done]
         last = [f"{n}: {line}" for n, line in (run.output[-1:] if run else [])]
+        data = content.wrong(line for _, line in run.output) if run else None
+        if data and not any(data in x for x in last):
+            last.append(data)
         seconds = time.monotonic() - run.began if run else 0.0
-        self._result(case, "fail", seconds, "; ".join([why, *last]))
+        self._result(case, "fail", seconds, "; ".join([why, *last]), data or "")
         return done + 1
 
-    def _result(self, case, status, seconds, why):
+    def _result(self, case, status, seconds, why, data=""):
         logs = tuple(os.path.relpath(self._log(n), TOP) for n in self.names)
         foreign = tuple(x for j in self.judges.values() for x in j.others)
-        self.on_result(Result(case, status, seconds, why, logs, foreign))
+        self.on_result(Result(case, status, seconds, why, logs, foreign, data))
 
     def _wait_off(self):
         end = time.monotonic() + 20
