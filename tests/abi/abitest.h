@@ -53,6 +53,7 @@ extern const struct at_case at_cases_batch[];
 extern const struct at_case at_cases_mr[];
 extern const struct at_case at_cases_mrpool[];
 extern const struct at_case at_cases_xmit[];
+extern const struct at_case at_cases_sink[];
 extern const struct at_case at_cases_race[];
 extern const struct at_case at_cases_load[];
 extern const struct at_case at_cases_dev[];

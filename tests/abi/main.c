@@ -58,8 +58,8 @@ MODULE_PARM_DESC(hook_del, "program that removes the RDMA device");
 
 static const struct at_case *const families[] = {
 	at_cases_state, at_cases_life, at_cases_nego, at_cases_msg,
-	at_cases_batch, at_cases_mr, at_cases_mrpool, at_cases_xmit, at_cases_race,
-	at_cases_load, at_cases_dev, at_cases_badnego, at_cases_baddata, at_cases_credit,
+	at_cases_batch, at_cases_mr, at_cases_mrpool, at_cases_xmit, at_cases_sink,
+	at_cases_race, at_cases_load, at_cases_dev, at_cases_badnego, at_cases_baddata, at_cases_credit,
 	at_cases_badserver, at_cases_hotplug, at_cases_fault,
 };
 

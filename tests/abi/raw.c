@@ -303,6 +303,7 @@ static void destroy_peer(struct raw_peer *p)
 		ib_drain_qp(p->id->qp);
 		rdma_destroy_qp(p->id);
 	}
+	raw_take_back(p);
 	for (i = 0; i < p->nrecv; i++) {
 		if (p->recvs[i] && p->recvs[i]->dma)
 			ib_dma_unmap_single(p->id->device, p->recvs[i]->dma, RAW_BUF,

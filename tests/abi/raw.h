@@ -21,7 +21,9 @@ struct raw_peer *raw_accept(struct at *t, struct raw_listener *l, unsigned int m
 int raw_send(struct raw_peer *p, const void *buf, size_t len);
 int raw_recv(struct raw_peer *p, void *buf, size_t cap, unsigned int ms);
 int raw_rdma_read(struct raw_peer *p, u64 remote, u32 rkey, void *buf, u32 len);
+int raw_rdma_write(struct raw_peer *p, u64 remote, u32 rkey, void *buf, u32 len);
 int raw_write_imm(struct raw_peer *p);
+int raw_lend(struct raw_peer *p, void *buf, u32 len, struct smbdirect_buffer_descriptor_v1 *desc);
 bool raw_gone(struct raw_peer *p);
 bool raw_wait_gone(struct raw_peer *p, unsigned int ms);
 bool raw_stays(struct raw_peer *p, unsigned int ms);
@@ -72,5 +74,6 @@ int raw_recv_data(struct raw_peer *p, struct raw_data *d, void *buf, size_t cap,
 
 struct raw_peer *raw_client(struct at *t, struct at_sock *lst, const struct raw_req *q,
 			    struct at_sock **srv, struct raw_resp *r);
+struct raw_peer *raw_server(struct at *t, struct at_sock **cli);
 
 #endif

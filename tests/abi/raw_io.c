@@ -100,6 +100,53 @@ int raw_rdma_read(struct raw_peer *p, u64 remote, u32 rkey, void *buf, u32 len)
 	return with_buffer(p, &wr.wr, buf, len, DMA_FROM_DEVICE);
 }
 
+int raw_rdma_write(struct raw_peer *p, u64 remote, u32 rkey, void *buf, u32 len)
+{
+	struct ib_rdma_wr wr = {
+		.wr.opcode = IB_WR_RDMA_WRITE, .remote_addr = remote, .rkey = rkey,
+	};
+
+	return with_buffer(p, &wr.wr, buf, len, DMA_TO_DEVICE);
+}
+
+/* Registers memory, which must be kmalloc's, for the other side to read; once. */
+int raw_lend(struct raw_peer *p, void *buf, u32 len, struct smbdirect_buffer_descriptor_v1 *desc)
+{
+	struct ib_reg_wr wr = {
+		.wr.opcode = IB_WR_REG_MR, .access = IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_READ,
+	};
+	struct ib_mr *mr = ib_alloc_mr(p->pd, IB_MR_TYPE_MEM_REG, len / PAGE_SIZE + 2);
+	int ret;
+
+	if (IS_ERR(mr))
+		return PTR_ERR(mr);
+	sg_init_one(&p->lent, buf, len);
+	if (!ib_dma_map_sg(p->id->device, &p->lent, 1, DMA_TO_DEVICE)) {
+		ib_dereg_mr(mr);
+		return -EIO;
+	}
+	p->mr = mr;
+	ret = ib_map_mr_sg(mr, &p->lent, 1, NULL, PAGE_SIZE);
+	if (ret != 1)
+		return ret < 0 ? ret : -EINVAL;
+	wr.mr = mr;
+	wr.key = mr->rkey;
+	ret = post_and_wait(p, &wr.wr);
+	desc->offset = cpu_to_le64(mr->iova);
+	desc->token = cpu_to_le32(mr->rkey);
+	desc->length = cpu_to_le32(len);
+	return ret;
+}
+
+/* When the queue pair is gone. */
+void raw_take_back(struct raw_peer *p)
+{
+	if (!p->mr)
+		return;
+	ib_dereg_mr(p->mr);
+	ib_dma_unmap_sg(p->id->device, &p->lent, 1, DMA_TO_DEVICE);
+}
+
 /* An RDMA write of nothing that still takes one of the peer's receives. */
 int raw_write_imm(struct raw_peer *p)
 {

@@ -174,3 +174,32 @@ struct raw_peer *raw_client(struct at *t, struct at_sock *lst, const struct raw_
 	raw_get_resp(r ?: &resp, b);
 	return p;
 }
+
+/* A client of the module under test that negotiated with a raw server. */
+struct raw_peer *raw_server(struct at *t, struct at_sock **cli)
+{
+	struct smbdirect_socket_parameters sp = at_client_params();
+	struct raw_resp resp = raw_good_resp();
+	struct at_party *connect;
+	u8 b[RAW_RESP_LEN];
+	struct raw_listener *l;
+	struct raw_peer *p;
+	u16 port;
+	int ret;
+
+	l = raw_listen(t, &port, true);
+	*cli = l ? at_socket(t, "client", &sp, IB_POLL_SOFTIRQ) : NULL;
+	connect = *cli ? at_connect(t, *cli, port, false) : NULL;
+	p = connect ? raw_accept(t, l, AT_STEP_S * 1000) : NULL;
+	if (!p)
+		return NULL;
+	ret = raw_recv(p, b, sizeof(b), AT_STEP_S * 1000);
+	AT_CHECK_RET(t, ret == RAW_REQ_LEN, NULL, "negotiate request: %d", ret);
+	raw_put_resp(b, &resp);
+	ret = raw_send(p, b, sizeof(b));
+	AT_CHECK_RET(t, !ret, NULL, "raw negotiate response: %d", ret);
+	if (!at_join(connect, AT_STEP_S))
+		return NULL;
+	AT_CHECK_RET(t, !connect->ret, NULL, "connect_sync: %d", connect->ret);
+	return p;
+}

@@ -47,9 +47,12 @@ struct raw_peer {
 	struct ib_cqe send_cqe;
 	struct completion sent;
 	enum ib_wc_status send_status;
+	struct ib_mr *mr;		/* raw_lend() */
+	struct scatterlist lent;
 };
 
 void raw_mark_gone(struct raw_peer *p);
 int raw_post_recv(struct raw_peer *p, struct raw_recv *r);
+void raw_take_back(struct raw_peer *p);
 
 #endif

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# desc: ABI: RDMA read and write by the server, 1 to 4095 descriptors
+# desc: ABI: RDMA read and write by the server, 1 to 4095 descriptors; what a read shows to the peer
 # modules: rust c
 # control: c
 # param: DEV = rxe siw
@@ -10,5 +10,5 @@
 run() {
 	. "$MODULES/guest.sh"
 	link_up "$DEV"
-	abi_run 'xmit_*'
+	abi_run 'xmit_*,sink_*'
 }
