@@ -24,11 +24,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::cases::{Case, Config};
-use crate::report::{Keep, Run, Verdict};
+use crate::patience::patience;
+use crate::report::{Keep, Manner, Run, Verdict};
 use crate::verbs::Port;
 
 /// A peer that speaks raw SMB Direct, to try a server's transport with.
@@ -79,6 +81,12 @@ struct RunOptions {
     user: Option<String>,
     #[arg(long, requires = "user")]
     password: Option<String>,
+    /// Cases at a time; those that wait for minutes run beside them anyway
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
+    /// Give up a case after so many seconds: it has failed then
+    #[arg(long, value_name = "SECONDS")]
+    limit: Option<u32>,
     #[command(flatten)]
     results: ResultOptions,
 }
@@ -117,6 +125,15 @@ struct ResultOptions {
     messages: Option<PathBuf>,
 }
 
+impl ResultOptions {
+    fn keep(&self) -> Keep {
+        Keep {
+            always: self.transcript,
+            directory: self.messages.clone(),
+        }
+    }
+}
+
 fn selected(patterns: &[String], of: &[&'static Case]) -> Result<Vec<&'static Case>, String> {
     for p in patterns {
         if !of.iter().any(|c| cases::selects(p, c)) {
@@ -151,7 +168,14 @@ fn run(options: RunOptions) -> Result<ExitCode, String> {
         second: options.second,
         mount: None,
     };
-    judge(&chosen, config, options.results)
+    let how = Manner {
+        keep: options.results.keep(),
+        jobs: options.jobs,
+        limit: options
+            .limit
+            .map(|s| Duration::from_secs(s.into()) * patience()),
+    };
+    judge(&chosen, config, &how, options.results)
 }
 
 fn serve(options: ClientOptions) -> Result<ExitCode, String> {
@@ -165,12 +189,19 @@ fn serve(options: ClientOptions) -> Result<ExitCode, String> {
         second: None,
         mount: Some(options.mount),
     };
-    judge(&chosen, config, options.results)
+    // one after the other always: they share a directory and the client
+    let how = Manner {
+        keep: options.results.keep(),
+        jobs: 1,
+        limit: None,
+    };
+    judge(&chosen, config, &how, options.results)
 }
 
 fn judge(
     chosen: &[&'static Case],
     config: Config,
+    how: &Manner,
     options: ResultOptions,
 ) -> Result<ExitCode, String> {
     let labels: BTreeMap<String, String> = options
@@ -184,11 +215,7 @@ fn judge(
         })
         .collect::<Result<_, String>>()?;
     let config = Arc::new(config);
-    let keep = Keep {
-        always: options.transcript,
-        directory: options.messages,
-    };
-    let outcomes = report::run(chosen, &config, &keep, |o| {
+    let outcomes = report::run(chosen, &config, how, |o| {
         report::print(o, options.verbose);
     });
     let count = |v: Verdict| outcomes.iter().filter(|o| o.verdict == v).count();

@@ -6,13 +6,13 @@ use std::io::Write;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::mpsc::{channel, Receiver, Sender};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::cases::{Case, Config, Context};
+use crate::cases::{Case, Config, Context, Run as Kind};
 use crate::stop::Stop;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -97,37 +97,83 @@ fn run_one(case: &'static Case, config: &Arc<Config>, keep: &Keep) -> Outcome {
     }
 }
 
+/// How cases are run.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    pub keep: Keep,
+    /// Cases that run at a time, those that wait for minutes not counted.
+    pub jobs: usize,
+    /// A case without a result after that has failed, and the next one begins.
+    pub limit: Option<Duration>,
+}
+
+/// Run one, for as long as it may take. What is left of one that takes longer
+/// goes with this process.
+fn run_limited(case: &'static Case, config: &Arc<Config>, how: &Manner) -> Outcome {
+    let Some(limit) = how.limit else {
+        return run_one(case, config, &how.keep);
+    };
+    let (send, receive) = channel();
+    let (config, keep) = (config.clone(), how.keep.clone());
+    thread::spawn(move || send.send(run_one(case, &config, &keep)));
+    receive.recv_timeout(limit).unwrap_or_else(|_| Outcome {
+        id: case.id,
+        name: case.name,
+        verdict: Verdict::Fail,
+        seconds: limit.as_secs_f64(),
+        why: format!("no result within {:.0} s", limit.as_secs_f64()),
+        notes: Vec::new(),
+        transcript: Vec::new(),
+    })
+}
+
 /// Run all: those that wait for minutes each in a thread of its own, the others
-/// one after the other beside them. `tell` gets each result when it is there.
+/// beside them; in the end those that want to be alone. `tell` gets each result when
+/// it is there.
 pub fn run(
     cases: &[&'static Case],
     config: &Arc<Config>,
-    keep: &Keep,
+    how: &Manner,
     mut tell: impl FnMut(&Outcome),
 ) -> Vec<Outcome> {
+    let (alone, others): (Vec<_>, Vec<_>) = cases
+        .iter()
+        .copied()
+        .partition(|c| matches!(c.run, Kind::Alone(_)));
+    let (long, short): (Vec<_>, Vec<_>) = others.into_iter().partition(|c| c.long);
+    let short = Mutex::new(short.into_iter());
+    let next = || short.lock().ok().and_then(|mut cases| cases.next());
     let (send, receive): (Sender<Outcome>, Receiver<Outcome>) = channel();
-    let (long, short): (Vec<_>, Vec<_>) = cases.iter().copied().partition(|c| c.long);
+    let mut out = Vec::new();
     thread::scope(|scope| {
         for case in long {
             let send = send.clone();
-            scope.spawn(move || send.send(run_one(case, config, keep)));
+            scope.spawn(move || send.send(run_limited(case, config, how)));
         }
-        scope.spawn(move || {
-            for case in short {
-                if send.send(run_one(case, config, keep)).is_err() {
-                    break;
+        for _ in 0..how.jobs.max(1) {
+            let (send, next) = (send.clone(), &next);
+            scope.spawn(move || {
+                while let Some(case) = next() {
+                    if send.send(run_limited(case, config, how)).is_err() {
+                        break;
+                    }
                 }
-            }
-        });
-        let mut out = Vec::new();
+            });
+        }
+        drop(send);
         for outcome in receive {
             tell(&outcome);
             out.push(outcome);
         }
-        let place = |o: &Outcome| cases.iter().position(|c| c.id == o.id);
-        out.sort_by_key(place);
-        out
-    })
+    });
+    for case in alone {
+        let outcome = run_limited(case, config, how);
+        tell(&outcome);
+        out.push(outcome);
+    }
+    let place = |o: &Outcome| cases.iter().position(|c| c.id == o.id);
+    out.sort_by_key(place);
+    out
 }
 
 /// A line for a result, and what belongs to it.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The conformance cases, by group.
 
+mod beside;
 mod context;
 mod credits;
 mod data;
@@ -15,6 +16,7 @@ mod negotiate;
 mod network;
 mod pattern;
 mod rdma;
+mod tasks;
 mod timers;
 mod transform;
 
@@ -41,6 +43,8 @@ pub struct Case {
 pub enum Run {
     /// A server, of which we are a client.
     Server(fn(&mut Context) -> Try<()>),
+    /// The same, when all others are done: it looks at what is left of it.
+    Alone(fn(&mut Context) -> Try<()>),
     /// The kernel's client, of which we are the server.
     Client(fn(&mut Bench) -> Try<()>),
 }
@@ -48,7 +52,7 @@ pub enum Run {
 impl Case {
     pub fn run(&self, context: &mut Context) -> Try<()> {
         match self.run {
-            Run::Server(run) => run(context),
+            Run::Server(run) | Run::Alone(run) => run(context),
             Run::Client(run) => client::run(context, run),
         }
     }
@@ -69,6 +73,15 @@ const fn long(id: &'static str, name: &'static str, run: fn(&mut Context) -> Try
         name,
         long: true,
         run: Run::Server(run),
+    }
+}
+
+const fn alone(id: &'static str, name: &'static str, run: fn(&mut Context) -> Try<()>) -> Case {
+    Case {
+        id,
+        name,
+        long: false,
+        run: Run::Alone(run),
     }
 }
 
