@@ -7,6 +7,7 @@ mod credits;
 mod data;
 mod errors;
 mod errors_rdma;
+mod hostile_credits;
 mod hostile_descriptors;
 mod hostile_flight;
 mod hostile_starve;
@@ -100,6 +101,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         network::CASES,
         hostile_descriptors::CASES,
         hostile_flight::CASES,
+        hostile_credits::CASES,
         hostile_stream::CASES,
         hostile_starve::CASES,
     ]
