@@ -67,18 +67,28 @@ const SPLITS: [usize; 8] = [1, 2, 9, 10, 17, 31, 255, 4095];
 /// Channel information has 65535 bytes at most.
 const MOST: usize = 4095;
 
-/// All combinations that a server with these limits can be asked for, without
-/// those in which a descriptor would get no byte.
-pub fn shapes(limit: u32) -> impl Iterator<Item = (usize, usize)> {
+/// The largest, which the server has to offer.
+pub const LARGEST: usize = 8 << 20;
+
+/// All combinations. With more descriptors than bytes, those behind the last byte
+/// have none.
+pub fn shapes() -> impl Iterator<Item = (usize, usize)> {
     SIZES
         .iter()
         .flat_map(|&size| SPLITS.iter().map(move |&n| (size, n)))
-        .filter(move |&(size, n)| n <= size && size <= limit as usize)
 }
 
 /// Descriptors for `size` bytes from the start of a region, in `n` parts.
 pub fn split(region: &Region, size: usize, n: usize, sum: Sum) -> Vec<Descriptor> {
-    let (base, token) = (region.buffer.address(), region.key());
+    parts(region.buffer.address(), region.key(), size, n, sum)
+}
+
+fn parts(base: u64, token: u32, size: usize, n: usize, sum: Sum) -> Vec<Descriptor> {
+    // with empty ones between there are 2n - 1, and no more than fit
+    let n = match sum {
+        Sum::EmptyBetween => n.min(MOST.div_ceil(2)),
+        _ => n,
+    };
     let mut list = Vec::with_capacity(2 * n);
     let mut at = 0;
     for i in 0..n {
@@ -93,7 +103,7 @@ pub fn split(region: &Region, size: usize, n: usize, sum: Sum) -> Vec<Descriptor
             length: length as u32,
         });
         at += length;
-        if sum == Sum::EmptyBetween && !last && list.len() + (n - i) < MOST {
+        if sum == Sum::EmptyBetween && !last {
             list.push(Descriptor {
                 offset: base + at as u64,
                 token,
@@ -104,18 +114,17 @@ pub fn split(region: &Region, size: usize, n: usize, sum: Sum) -> Vec<Descriptor
     list
 }
 
-fn set_up(c: &mut Context) -> Try<(Session<Link>, File)> {
+/// A session with a server that reads and writes as much at a time as the cases do.
+pub fn with_room(c: &Context) -> Try<(Session<Link>, File)> {
     let (session, file) = c.with_file(Offer::usual(), Dialects::All)?;
     let limits = session.limits;
-    for &size in SIZES
-        .iter()
-        .filter(|&&s| s > limits.write.min(limits.read) as usize)
-    {
-        c.note(format!(
-            "not {size} bytes: reads {}, writes {}",
-            limits.read, limits.write
-        ));
-    }
+    ensure!(
+        limits.write.min(limits.read) as usize >= LARGEST,
+        "the server reads {} bytes and writes {}, should be {LARGEST}: \
+         are `smb2 max read` and `smb2 max write` set?",
+        limits.read,
+        limits.write
+    );
     Ok((session, file))
 }
 
@@ -127,9 +136,9 @@ fn about(e: Stop, size: usize, n: usize) -> Stop {
 }
 
 fn writes(c: &mut Context, sum: Sum) -> Try<()> {
-    let (mut session, file) = set_up(c)?;
+    let (mut session, file) = with_room(c)?;
     let mut count = 0;
-    for (size, n) in shapes(session.limits.write.min(session.limits.read)) {
+    for (size, n) in shapes() {
         let region = session.pipe.register(size + 4096, Rights::Read)?;
         let data = pattern::bytes((size + n) as u64, size);
         region.buffer.put(0, &data);
@@ -147,12 +156,11 @@ fn writes(c: &mut Context, sum: Sum) -> Try<()> {
 }
 
 fn reads(c: &mut Context, sum: Sum) -> Try<()> {
-    let (mut session, file) = set_up(c)?;
-    let most = session.limits.write.min(session.limits.read) as usize;
-    let data = pattern::bytes(99, most);
+    let (mut session, file) = with_room(c)?;
+    let data = pattern::bytes(99, LARGEST);
     super::rdma::fill(&mut session, file, &data)?;
     let mut count = 0;
-    for (size, n) in shapes(most as u32) {
+    for (size, n) in shapes() {
         let region = session.pipe.register(size + 4096, Rights::Write)?;
         region.buffer.fill(0xee);
         let list = split(&region, size, n, sum);
@@ -175,13 +183,12 @@ fn reads(c: &mut Context, sum: Sum) -> Try<()> {
     session.close(file)
 }
 
-/// Less room than data: an error or the end of the connection, never success.
+/// Less room than data, or none at all: an error, never success.
 fn shorter(c: &mut Context, write: bool) -> Try<()> {
     let mut answers: HashMap<String, u32> = HashMap::new();
-    let (mut session, file) = set_up(c)?;
-    let most = session.limits.write.min(session.limits.read);
-    super::rdma::fill(&mut session, file, &pattern::bytes(98, most as usize))?;
-    for (size, n) in shapes(most).filter(|&(size, n)| size > 1 && n < size) {
+    let (mut session, file) = with_room(c)?;
+    super::rdma::fill(&mut session, file, &pattern::bytes(98, LARGEST))?;
+    for (size, n) in shapes() {
         let rights = if write { Rights::Read } else { Rights::Write };
         let region = session.pipe.register(size, rights)?;
         let list = split(&region, size - 1, n, Sum::Equal);
@@ -210,7 +217,7 @@ const PART: usize = 64 << 10;
 
 /// Many requests at once; the answers may come in any order.
 fn in_flight(c: &mut Context, count: usize) -> Try<()> {
-    let (mut session, file) = set_up(c)?;
+    let (mut session, file) = with_room(c)?;
     let data = pattern::bytes(97, count * PART);
     let from = session.pipe.register(data.len(), Rights::Read)?;
     from.buffer.put(0, &data);
@@ -322,4 +329,38 @@ fn wraps(c: &mut Context) -> Try<()> {
         c.still_there()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUMS: [Sum; 4] = [Sum::Equal, Sum::Longer, Sum::EmptyBetween, Sum::Shorter];
+
+    #[test]
+    fn lists_have_all_bytes_in_order() {
+        for ((size, n), sum) in shapes().flat_map(|s| SUMS.map(|sum| (s, sum))) {
+            let list = parts(1000, 7, size, n, sum);
+            let more = if sum == Sum::Longer { 4096 } else { 0 };
+            let mut at = 1000;
+            for d in &list {
+                assert_eq!((d.offset, d.token), (at, 7));
+                at += u64::from(d.length);
+            }
+            assert_eq!(at, 1000 + (size + more) as u64, "{size} {n} {sum:?}");
+            assert!(list[0].length > 0, "MS-SMB2 3.3.5.13");
+        }
+    }
+
+    #[test]
+    fn lists_have_their_lengths() {
+        let empty = |list: &[Descriptor]| list.iter().filter(|d| d.length == 0).count();
+        for &n in &SPLITS {
+            let list = parts(0, 0, 1, n, Sum::Equal);
+            assert_eq!((list.len(), empty(&list)), (n, n - 1));
+            let list = parts(0, 0, 1 << 20, n, Sum::EmptyBetween);
+            assert_eq!(list.len(), (2 * n - 1).min(MOST));
+            assert_eq!(empty(&list), list.len() / 2);
+        }
+    }
 }

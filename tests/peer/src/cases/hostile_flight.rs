@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::hostile_descriptors::{shapes, split, Sum};
+use super::hostile_descriptors::{shapes, split, with_room, Sum, LARGEST};
 use super::pattern;
 use super::{case, Case, Context};
 use crate::patience::patience;
@@ -14,7 +14,7 @@ use crate::smb2::{
     WriteRequest,
 };
 use crate::smbd::wire::descriptors;
-use crate::smbd::{Link, Offer};
+use crate::smbd::{Link, Offer, PATIENCE};
 use crate::stop::{Stop, Try};
 use crate::verbs::{Region, Rights};
 use crate::{ensure, fail};
@@ -29,20 +29,17 @@ pub const CASES: &[Case] = &[
     case("HD-15", "Descriptors_1_To_31_In_30_Seconds", one_by_one),
 ];
 
-/// Bytes that may be in flight: the server has as many in its buffers, and SMB2
-/// credits are for 512 MiB at most.
-const MOST: usize = 64 << 20;
-/// Descriptors that may be in flight: all that a test asks for, but in a kernel that is
-/// many times slower (PATIENCE) as many fewer.
+/// SMB2 credits, of 64 KiB each: all that there are, for 64 requests of 8 MiB.
+const CREDITS: u32 = 8192;
+/// Descriptors and bytes that may be in flight: all that a case asks for, but in a kernel
+/// that is many times slower (PATIENCE) as many fewer.
 const DESCRIPTORS: usize = 64 * 4095;
+const BYTES: usize = 64 * LARGEST;
 const SUMS: [Sum; 4] = [Sum::Equal, Sum::Longer, Sum::EmptyBetween, Sum::Shorter];
 
 /// What request `i` of a batch is.
-fn plan(i: usize, size: usize, n: usize) -> (bool, Sum) {
-    let sum = SUMS[i / 2 % SUMS.len()];
-    // one byte less has to leave a byte for each descriptor
-    let possible = sum != Sum::Shorter || size > n.max(1);
-    (i.is_multiple_of(2), if possible { sum } else { Sum::Equal })
+fn plan(i: usize) -> (bool, Sum) {
+    (i.is_multiple_of(2), SUMS[i / 2 % SUMS.len()])
 }
 
 struct Batch<'a> {
@@ -56,7 +53,7 @@ struct Batch<'a> {
 
 impl Batch<'_> {
     fn message(&self, session: &mut Session<Link>, i: usize) -> Vec<u8> {
-        let (write, sum) = plan(i, self.size, self.n);
+        let (write, sum) = plan(i);
         let len = self.size as u32;
         let room = self.size - usize::from(sum == Sum::Shorter);
         if write {
@@ -71,7 +68,7 @@ impl Batch<'_> {
     }
 
     fn check(&self, i: usize, r: &Response) -> Try<()> {
-        match plan(i, self.size, self.n) {
+        match plan(i) {
             (_, Sum::Shorter) => ensure!(
                 r.status != status::SUCCESS,
                 "success with one byte less of room than data"
@@ -86,17 +83,18 @@ impl Batch<'_> {
 /// A batch of `count` requests for each shape. All WRITEs write what the file
 /// has already, so every READ has to find it, whatever the order.
 fn all_shapes(c: &mut Context, count: usize) -> Try<()> {
-    let (mut session, file) = c.with_file(Offer::usual(), Dialects::All)?;
-    let most = session.limits.write.min(session.limits.read) as usize;
-    let data = pattern::bytes(94, most);
+    let (mut session, file) = with_room(c)?;
+    session.collect(CREDITS)?;
+    let data = pattern::bytes(94, LARGEST);
     super::rdma::fill(&mut session, file, &data)?;
-    let from = session.pipe.register(most + 4096, Rights::Read)?;
+    let from = session.pipe.register(LARGEST + 4096, Rights::Read)?;
     from.buffer.put(0, &data);
     let (mut requests, mut slowest, mut fewer) = (0, Duration::ZERO, Vec::new());
-    let descriptors = DESCRIPTORS / patience() as usize;
-    for (size, n) in shapes(most as u32) {
-        let here = count.min((MOST / size).min(descriptors / n).max(1));
-        if here < count && fewer.last().is_none_or(|&(s, _, h)| (s, h) != (size, here)) {
+    let slower = patience() as usize;
+    for (size, n) in shapes() {
+        let most = (DESCRIPTORS / n).min(BYTES / size) / slower;
+        let here = count.min(most);
+        if here < count {
             fewer.push((size, n, here));
         }
         let sinks = here.div_ceil(2).min((16 << 20) / size).max(1);
@@ -126,13 +124,16 @@ fn all_shapes(c: &mut Context, count: usize) -> Try<()> {
     ));
     for (size, n, here) in fewer {
         c.note(format!(
-            "requests of {size} bytes in {n} descriptors or more: {here} in flight"
+            "requests of {size} bytes in {n} descriptors: {here} in flight"
         ));
     }
     session.close(file)
 }
 
 fn run(session: &mut Session<Link>, batch: &Batch<'_>, count: usize, data: &[u8]) -> Try<()> {
+    // what is answered first may have waited for all others: a MiB a second
+    let all = Duration::from_millis((batch.size * count) as u64 >> 10);
+    session.pipe.patience = (PATIENCE + all) * patience();
     batch.to.iter().for_each(|to| to.buffer.fill(0xee));
     let mut sent = HashMap::new();
     for i in 0..count {
@@ -147,7 +148,7 @@ fn run(session: &mut Session<Link>, batch: &Batch<'_>, count: usize, data: &[u8]
             fail!("a response to message {}, not sent", response.message_id);
         };
         batch.check(i, &response).map_err(|e| {
-            let (write, sum) = plan(i, batch.size, batch.n);
+            let (write, sum) = plan(i);
             let what = if write { "WRITE" } else { "READ" };
             Stop::Failed(format!("request {i}, a {what}, sum {sum:?}: {e}"))
         })?;
@@ -156,7 +157,7 @@ fn run(session: &mut Session<Link>, batch: &Batch<'_>, count: usize, data: &[u8]
     for (k, to) in batch.to.iter().enumerate() {
         let good = (0..count)
             .filter(|i| i % 2 == 1 && i / 2 % batch.to.len() == k)
-            .any(|i| plan(i, batch.size, batch.n).1 != Sum::Shorter);
+            .any(|i| plan(i).1 != Sum::Shorter);
         if good {
             pattern::same("the data", &to.buffer.take(0, batch.size), data)?;
         }

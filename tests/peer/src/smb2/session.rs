@@ -83,6 +83,8 @@ pub struct Session<P> {
     guid: [u8; 16],
     next_id: u64,
     credits: u32,
+    /// Those that it asks for: enough for the biggest operations, with some in flight.
+    wanted: u32,
     preauth: [u8; 64],
     session_key: Option<[u8; 16]>,
     signer: Option<Signer>,
@@ -110,6 +112,7 @@ impl<P: Pipe> Session<P> {
             guid,
             next_id: 0,
             credits: 0,
+            wanted: 1024,
             preauth: [0; 64],
             session_key: None,
             signer: None,
@@ -152,8 +155,8 @@ impl<P: Pipe> Session<P> {
         out.extend_from_slice(&(charge as u16).to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&command.to_le_bytes());
-        // enough for the biggest operations, with some in flight
-        let ask = 1024u32.saturating_sub(self.credits).max(charge).min(512);
+        let missing = self.wanted.saturating_sub(self.credits);
+        let ask = (missing + charge).min(512);
         out.extend_from_slice(&(ask as u16).to_le_bytes());
         out.extend_from_slice(&[0; 8]);
         out.extend_from_slice(&self.next_id.to_le_bytes());
@@ -215,6 +218,21 @@ impl<P: Pipe> Session<P> {
     /// Requests that the server has given credits for and that were not sent.
     pub fn credits(&self) -> u32 {
         self.credits
+    }
+
+    /// Asks the server, by ECHO, until it has given `n`, and for as many from here on.
+    pub fn collect(&mut self, n: u32) -> Try<()> {
+        self.wanted = n;
+        let mut before = None;
+        while self.credits < n {
+            ensure!(
+                before.replace(self.credits) != Some(self.credits),
+                "the server gives {} credits, should be {n}: is `smb2 max credits` set?",
+                self.credits
+            );
+            self.must(13, &[4, 0, 0, 0], 0, "ECHO")?;
+        }
+        Ok(())
     }
 
     /// A response that was read by somebody else gave so many.

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::wire::{DataHeader, NegotiateRequest, NegotiateResponse};
+use crate::patience::patience;
 use crate::stop::{Stop, Try};
 use crate::transcript::{self, Transcript};
 use crate::verbs::{Endpoint, Event, Port, Queues, Region, Rights, SendKind};
@@ -152,6 +153,8 @@ pub struct Link {
     /// What came while a message was being sent.
     pub(crate) kept: VecDeque<Received>,
     last: Instant,
+    /// How long a whole message may take to come.
+    pub patience: Duration,
 }
 
 impl Link {
@@ -182,6 +185,7 @@ impl Link {
             invalidated: Vec::new(),
             kept: VecDeque::new(),
             last: Instant::now(),
+            patience: PATIENCE * patience(),
         }
     }
 

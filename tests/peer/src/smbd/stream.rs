@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use super::link::{Link, Received, PATIENCE};
 use super::wire::{DataHeader, NegotiateResponse, PAYLOAD_AT, RESPONSE_REQUESTED, VERSION};
-use crate::patience::patience;
 use crate::stop::Try;
 use crate::verbs::SendKind;
 use crate::{ensure, ensure_eq, fail};
@@ -162,7 +161,7 @@ impl Link {
         let mut whole = Vec::new();
         let mut keys = Vec::new();
         let mut expected: Option<usize> = None;
-        let until = Instant::now() + PATIENCE * patience();
+        let until = Instant::now() + self.patience;
         loop {
             if self.promised == 0 && !self.repost {
                 // it could not even send what we wait for
