@@ -31,7 +31,8 @@ pub const CASES: &[Case] = &[
 
 /// Bytes in front of and behind the memory of a request.
 const GUARD: usize = 8192;
-/// What they are, what a server writes that must not, and what it writes rightly.
+/// What they are, and the memory before; what a server has that must not write or read, and what
+/// it writes rightly.
 const QUIET: u8 = 0xc5;
 const EVIL: u8 = 0xee;
 const GOOD: u8 = 0x11;
@@ -133,15 +134,11 @@ impl Misdeed {
     /// Do it, and wait for the client to end the connection. What our adapter said.
     fn commit(&self, c: &mut Connection, d: &Descriptor) -> Try<Result<(), String>> {
         let region = c.link.register(self.len, Rights::Write)?;
-        let before = match self.how {
-            Transfer::Write => EVIL,
-            Transfer::Read => QUIET,
-        };
-        region.buffer.fill(before);
+        region.buffer.fill(EVIL);
         let done = c
             .link
             .transfer_part(self.how, &region, (0, self.len), self.to.place(d))?;
-        if done.is_ok() && self.how == Transfer::Read && has_siw() {
+        if done.is_ok() && self.how == Transfer::Read && c.link.is_iwarp() && has_siw() {
             // siw_qp_sq_proc_tx has the memory of a read response looked at for its
             // key, its bounds and no right (siw_check_sgl_tx)
             ensure!(
@@ -149,9 +146,15 @@ impl Misdeed {
                 "{}: siw carried it out",
                 self.why
             );
+            let had = |b: &u8| [GOOD, QUIET].contains(b);
+            ensure!(
+                region.buffer.take(0, self.len).iter().all(had),
+                "{}: siw gave other bytes",
+                self.why
+            );
             return Err(Stop::Skipped(format!(
                 "siw reads memory that was registered to be written only, whoever registered it: \
-                 {} gave {} bytes",
+                 {} gave {} bytes of the client's program",
                 self.why, self.len
             )));
         }
@@ -165,7 +168,7 @@ impl Misdeed {
         );
         c.link.client_must_end(self.why)?;
         ensure!(
-            region.buffer.take(0, self.len).iter().all(|&b| b == before),
+            region.buffer.take(0, self.len).iter().all(|&b| b == EVIL),
             "{}: our memory has changed",
             self.why
         );
