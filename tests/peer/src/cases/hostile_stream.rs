@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::data::{set_up, write_of, written_and_there, MODERATE};
-use super::{case, long, Case, Context};
+use super::{alone, case, long, Case, Context};
 use crate::patience::patience;
 use crate::smb2::{Dialects, Session};
 use crate::smbd::wire::{DataHeader, RESPONSE_REQUESTED};
@@ -16,7 +16,7 @@ use crate::{ensure, fail};
 
 pub const CASES: &[Case] = &[
     case("HC-04", "Credits_Target_Up_And_Down", target_up_and_down),
-    case(
+    alone(
         "HC-05",
         "Credits_Long_Messages_Again_And_Again",
         long_messages,

@@ -44,7 +44,8 @@ pub struct Case {
 pub enum Run {
     /// A server, of which we are a client.
     Server(fn(&mut Context) -> Try<()>),
-    /// The same, when all others are done: it looks at what is left of it.
+    /// The same, when all others are done: it wants the server for itself, or looks at
+    /// what is left in it.
     Alone(fn(&mut Context) -> Try<()>),
     /// The kernel's client, of which we are the server.
     Client(fn(&mut Bench) -> Try<()>),
