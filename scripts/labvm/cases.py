@@ -21,7 +21,8 @@
     # afterwards: a program of the tree that the host runs with the directory of the
     #             case's files ($OUT) when it has passed; 0 pass, 77 skip
     # kernel:     stock, sanitized, kcsan: only with those     (all)
-    # icount:     yes: deterministic time, one CPU           (no)
+    # icount:     yes: deterministic time, one CPU, and idle time flies; awake: the
+    #             same, but idle time passes as it does elsewhere     (no)
     # reference:  regular expression of names of known failures of the C module
 """
 
@@ -51,7 +52,7 @@ class Case:
     group: str = ""
     memory: int = 1024
     smp: int = 2
-    icount: bool = False
+    icount: bool | str = False
     kernel: str = ""
     afterwards: str = ""
     params: dict = dataclasses.field(default_factory=dict)
@@ -88,6 +89,8 @@ def _die(path, why):
 
 KNOWN = {"desc", "vms", "modules", "control", "deadline", "boot-group", "memory", "smp", "param",
          "files", "allow", "icount", "kernel", "afterwards"}
+
+ICOUNT = {"no": False, "yes": True, "awake": "awake"}
 
 
 def load(path):
@@ -127,7 +130,7 @@ def load(path):
             vms=vms, modules=kinds, control=combo in one.get("control", "").split(),
             deadline=int(one.get("deadline", 120)), group=one.get("boot-group", ""),
             memory=int(one.get("memory", 1024)), smp=int(one.get("smp", 2)),
-            icount=one.get("icount") == "yes", kernel=one.get("kernel", ""),
+            icount=ICOUNT[one.get("icount", "no")], kernel=one.get("kernel", ""),
             afterwards=one.get("afterwards", ""), params=dict(choice),
             files=tuple(one.get("files", "").split()), allow=tuple(allow))
 

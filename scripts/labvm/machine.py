@@ -59,9 +59,11 @@ class Machine:
     def command(self):
         """The QEMU command line."""
         if self.icount:
-            # Guest time is the number of guest instructions executed, idle
-            # time is skipped: figures do not depend on the host.
-            accel = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-smp", "1"]
+            # Guest time is the number of guest instructions executed, and idle
+            # time is skipped: figures do not depend on the host. With "awake" it is
+            # not, so that the guest's deadlines are good for what it waits for.
+            sleep = "on" if self.icount == "awake" else "off"
+            accel = ["-accel", "tcg,thread=single", "-icount", f"shift=0,sleep={sleep}", "-smp", "1"]
         else:
             # One host thread for all virtual CPUs. With one each, the kernel's
             # patching of its own code (static keys) crashes now and then: an
