@@ -4,11 +4,20 @@
 
 hold_command=/sys/kernel/debug/smbdirect_hold/command
 
+# What still has a command written when the case ends, keeps the module in use: a flood, or
+# whoever waits for an answer.
+hold_end() {
+	local rc=$?
+	jobs -p | xargs -r kill -KILL 2>/dev/null || true
+	wait || true
+	rmmod smbdirect_hold || rc=1
+	exit $rc
+}
 # hold_load [PARAMETER...] : until the end of the case, however that comes.
 hold_load() {
 	mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
 	module_load smbdirect
-	trap 'rc=$?; rmmod smbdirect_hold || rc=1; exit $rc' EXIT
+	trap hold_end EXIT
 	insmod "$MODULES/smbdirect_hold.ko" "$@"
 }
 # hold COMMAND... : see the head of tests/hold/hold.c
