@@ -23,6 +23,7 @@ struct bare {
 };
 
 int bare_make(struct bare *b, unsigned int cqs, unsigned int mrs);
+int bare_send_byte(struct bare *b, u8 byte);
 void bare_free(struct bare *b);
 
 #endif

@@ -40,6 +40,8 @@ static int on_event(struct rdma_cm_id *id, struct rdma_cm_event *ev)
 		fallthrough;
 	case RDMA_CM_EVENT_ADDR_RESOLVED:
 	case RDMA_CM_EVENT_ROUTE_RESOLVED:
+	/* comes only if there is no queue pair: nobody answers it (see bare_connect) */
+	case RDMA_CM_EVENT_CONNECT_RESPONSE:
 		b->status = 0;
 		break;
 	case RDMA_CM_EVENT_TIMEWAIT_EXIT:
@@ -86,6 +88,19 @@ static int connect_as(struct rdma_cm_id *id, struct sockaddr_storage *claim,
 	return ret;
 }
 
+/*
+ * Without completion queues it ends with the connect request: there is no queue pair, only
+ * a number that no other has, by which the peer's CM knows us, and its reply is not
+ * answered. On iWARP there is no third message.
+ */
+static u32 made_up_qp(void)
+{
+	static u32 last = 0x800000;
+
+	last = last == 0xfffffe ? 0x800000 : last + 1;
+	return last;
+}
+
 int bare_connect(struct sockaddr_storage *from, struct sockaddr_storage *to,
 		 struct sockaddr_storage *claim, unsigned int cqs, unsigned int mrs)
 {
@@ -105,7 +120,12 @@ int bare_connect(struct sockaddr_storage *from, struct sockaddr_storage *to,
 	ret = step(b, rdma_resolve_addr(id, (struct sockaddr *)from, (struct sockaddr *)to,
 					STEP_MS));
 	ret = ret ?: step(b, rdma_resolve_route(id, STEP_MS));
-	ret = ret ?: bare_make(b, cqs, mrs);
+	if (cqs)
+		ret = ret ?: bare_make(b, cqs, mrs);
+	else if (!ret && !rdma_cap_ib_cm(id->device, id->port_num))
+		ret = -EOPNOTSUPP;
+	else
+		param.qp_num = made_up_qp();
 	ret = ret ?: step(b, connect_as(id, claim, &param));
 	if (ret) {
 		bare_free(b);
@@ -116,6 +136,12 @@ int bare_connect(struct sockaddr_storage *from, struct sockaddr_storage *to,
 	if (READ_ONCE(b->leaving))
 		schedule_work(&leave);
 	return 0;
+}
+
+/* The newest connection sends a byte. */
+int bare_drip(u8 byte)
+{
+	return n_own ? bare_send_byte(&own[n_own - 1], byte) : -ENOTCONN;
 }
 
 static int on_request(struct rdma_cm_id *id, struct rdma_cm_event *ev)

@@ -7,11 +7,19 @@
  *   mute            listen on the port after the next, and accept nothing: whoever connects
  *                   there is not answered
  *   connect N       N connections to `addr`
+ *   connect mute N  to that port: how it ends, and when, is what the write returns; several may
+ *                   wait at the same time
  *   echo N          the server receives and sends back N messages on each connection
  *   talk N          the client sends N messages on each connection and checks what returns
  *   burst N         like talk, but all messages are sent before the first is read
  *   storm N         N messages on all connections at once, a thread for each end
+ *   storm rdma N    the same with N pairs of RDMA transfers: the server reads memory of the
+ *                   client and writes what it read, inverted, to other memory of the client
  *   half N          N connections to `addr` that end with the handshake of the CM
+ *   ask N           N that end with its first message: the reply is not answered (InfiniBand
+ *                   and RoCE; on iWARP the second message is the last)
+ *   drip N          N that send the first byte of a negotiate request as their first message
+ *   flood N         N of these kinds in turn; one that is refused is counted, and no error
  *   bare listen C   a listener on the next port, for connections with C completion
  *                   queues and without smbdirect.ko
  *   bare N C M      N connections to it, with C completion queues and M regions each
@@ -20,7 +28,8 @@
  *
  * Reading it gives "clients N connected N servers N connected N bare N accepted N", of
  * the latter those that are connected, and "storm least N most N": the messages that
- * connections had carried when the first of them had carried all.
+ * connections had carried when the first of them had carried all; and "flood half N drip N
+ * ask N refused N".
  */
 #include <linux/debugfs.h>
 #include <linux/kthread.h>
@@ -41,14 +50,6 @@ MODULE_PARM_DESC(longest, "length of the longest message, at most 100000");
 static int backlog = 10;
 module_param(backlog, int, 0444);
 MODULE_PARM_DESC(backlog, "of the listener");
-static char *sources[8];
-static unsigned int n_sources;
-module_param_array(sources, charp, &n_sources, 0444);
-MODULE_PARM_DESC(sources, "own addresses to use in turn for connections made by half and bare");
-static char *claims[64];
-static unsigned int n_claims;
-module_param_array(claims, charp, &n_claims, 0444);
-MODULE_PARM_DESC(claims, "IPv4 addresses that these requests name in turn as their sender's; InfiniBand and RoCE");
 static bool iwarp;
 module_param(iwarp, bool, 0444);
 MODULE_PARM_DESC(iwarp, "iWARP devices instead of InfiniBand and RoCE ones");
@@ -98,7 +99,7 @@ static int accept_all(void *unused)
 	return 0;
 }
 
-static int parse(struct sockaddr_storage *ss, const char *text, u16 at)
+int hold_parse(struct sockaddr_storage *ss, const char *text, u16 at)
 {
 	char number[8];
 
@@ -108,7 +109,7 @@ static int parse(struct sockaddr_storage *ss, const char *text, u16 at)
 
 static int wildcard(struct sockaddr_storage *ss, u16 at)
 {
-	return parse(ss, strchr(addr, ':') ? "::" : "0.0.0.0", at);
+	return hold_parse(ss, strchr(addr, ':') ? "::" : "0.0.0.0", at);
 }
 
 static int listen_at(struct smbdirect_socket **to, u16 at)
@@ -150,10 +151,10 @@ static int do_listen(void)
 	return ret;
 }
 
-static int do_connect(unsigned int count)
+static int do_connect(u16 at, unsigned int count)
 {
 	struct sockaddr_storage ss;
-	int ret = parse(&ss, addr, port);
+	int ret = hold_parse(&ss, addr, at);
 
 	while (!ret && count--) {
 		struct smbdirect_socket *sc = hold_socket(false, iwarp);
@@ -178,21 +179,19 @@ static int do_bare_listen(unsigned int cqs)
 	return wildcard(&ss, port + 1) ?: bare_listen(&ss, cqs);
 }
 
-static int do_bare(u16 at, unsigned int count, unsigned int cqs, unsigned int mrs)
+static int do_crowd(u16 at, unsigned int count, enum hold_kind kind, unsigned int cqs,
+		    unsigned int mrs)
 {
-	struct sockaddr_storage from, to, claim;
-	unsigned int i;
-	int ret = parse(&to, addr, at);
+	struct sockaddr_storage to;
 
-	for (i = 0; !ret && i < count; i++) {
-		if (n_sources)
-			ret = parse(&from, sources[i % n_sources], 0);
-		if (!ret && n_claims)
-			ret = parse(&claim, claims[i % n_claims], 0);
-		ret = ret ?: bare_connect(n_sources ? &from : NULL, &to, n_claims ? &claim : NULL,
-					  cqs, mrs);
-	}
-	return ret;
+	return hold_parse(&to, addr, at) ?: hold_crowd(&to, count, kind, cqs, mrs);
+}
+
+static int do_flood(unsigned int count)
+{
+	struct sockaddr_storage to;
+
+	return hold_parse(&to, addr, port) ?: hold_flood(&to, count, iwarp);
 }
 
 static int do_echo(u8 *buf, unsigned int count)
@@ -219,7 +218,7 @@ unsigned int hold_longest(void)
 }
 
 /* Message j of connection i; every byte depends on all of its coordinates. */
-static u32 compose(u8 *buf, unsigned int i, unsigned int j)
+u32 hold_compose(u8 *buf, unsigned int i, unsigned int j)
 {
 	u32 most = hold_longest(), len = most - (j * 7919 + i) % most, at;
 
@@ -230,13 +229,13 @@ static u32 compose(u8 *buf, unsigned int i, unsigned int j)
 
 int hold_say(struct smbdirect_socket *sc, u8 *buf, unsigned int i, unsigned int j)
 {
-	return hold_send(sc, buf, compose(buf, i, j));
+	return hold_send(sc, buf, hold_compose(buf, i, j));
 }
 
 int hold_hear(struct smbdirect_socket *sc, u8 *buf, unsigned int i, unsigned int j)
 {
 	u8 *want = buf + hold_longest();
-	u32 len = compose(want, i, j);
+	u32 len = hold_compose(want, i, j);
 	int ret = hold_receive(sc, buf, hold_longest());
 
 	if (ret < 0)
@@ -334,7 +333,9 @@ static int command(const char *text)
 	if (sysfs_streq(text, "mute"))
 		return listen_at(&mute, port + 2);
 	if (sscanf(text, "connect %u", &n) == 1)
-		return do_connect(n);
+		return do_connect(port, n);
+	if (sscanf(text, "connect mute %u", &n) == 1)
+		return do_connect(port + 2, n);
 	if (sscanf(text, "echo %u", &n) == 1)
 		return with_buffer(do_echo, n);
 	if (sscanf(text, "talk %u", &n) == 1)
@@ -342,13 +343,21 @@ static int command(const char *text)
 	if (sscanf(text, "burst %u", &n) == 1)
 		return with_buffer(do_burst, n);
 	if (sscanf(text, "storm %u", &n) == 1)
-		return hold_storm(&clients, &servers, n);
+		return hold_storm(&clients, &servers, n, false);
+	if (sscanf(text, "storm rdma %u", &n) == 1)
+		return hold_storm(&clients, &servers, n, true);
 	if (sscanf(text, "half %u", &n) == 1)
-		return do_bare(port, n, 1, 0);
+		return do_crowd(port, n, HOLD_HALF, 1, 0);
+	if (sscanf(text, "drip %u", &n) == 1)
+		return do_crowd(port, n, HOLD_DRIP, 1, 0);
+	if (sscanf(text, "ask %u", &n) == 1)
+		return do_crowd(port, n, HOLD_ASK, 0, 0);
+	if (sscanf(text, "flood %u", &n) == 1)
+		return do_flood(n);
 	if (sscanf(text, "bare listen %u", &n) == 1)
 		return do_bare_listen(n);
 	if (sscanf(text, "bare %u %u %u", &n, &cqs, &mrs) == 3)
-		return do_bare(port + 1, n, cqs, mrs);
+		return do_crowd(port + 1, n, HOLD_HALF, cqs, mrs);
 	if (strstarts(text, "drop "))
 		return do_drop(text + 5);
 	return -EINVAL;
@@ -379,15 +388,17 @@ static ssize_t command_write(struct file *file, const char __user *text, size_t 
 static ssize_t command_read(struct file *file, char __user *text, size_t len, loff_t *pos)
 {
 	unsigned int own, peers, least, most;
-	char line[160];
+	char line[256];
 	int n;
 
 	bare_counts(&own, &peers);
 	hold_storm_progress(&least, &most);
 	n = scnprintf(line, sizeof(line),
-		      "clients %u connected %u servers %u connected %u bare %u accepted %u storm least %u most %u\n",
+		      "clients %u connected %u servers %u connected %u bare %u accepted %u storm least %u most %u flood ",
 		      clients.n, connected(&clients), servers.n, connected(&servers),
 		      own, peers, least, most);
+	n += hold_flood_progress(line + n, sizeof(line) - n - 1);
+	line[n++] = '\n';
 	return simple_read_from_buffer(text, len, pos, line, n);
 }
 

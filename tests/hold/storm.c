@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * All connections at work at once: a thread for each end of each. Clients send
- * messages and check what comes back; whoever is first says how far the others are.
+ * messages, or lend memory, and check what comes back; whoever is first says how far the
+ * others are.
  */
 #include <linux/completion.h>
 #include <linux/kthread.h>
@@ -9,6 +10,8 @@
 
 static struct storm {
 	struct hold_set *clients, *servers;
+	/* memory is lent instead of sending messages */
+	bool rdma;
 	unsigned int n, count, room;
 	unsigned int done[HOLD_MAX];
 	unsigned int least, most;
@@ -23,20 +26,22 @@ static struct storm_end {
 	bool server;
 } ends[2 * HOLD_MAX];
 
+static int send_back(struct smbdirect_socket *sc, u8 *buf)
+{
+	int ret = hold_receive(sc, buf, storm.room);
+
+	return ret < 0 ? ret : hold_send(sc, buf, ret);
+}
+
 static int serve(unsigned int i, u8 *buf)
 {
 	struct smbdirect_socket *sc = storm.servers->sc[i];
 	unsigned int j;
-	int ret;
+	int ret = 0;
 
-	for (j = 0; j < storm.count; j++) {
-		ret = hold_receive(sc, buf, storm.room);
-		if (ret >= 0)
-			ret = hold_send(sc, buf, ret);
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
+	for (j = 0; !ret && j < storm.count; j++)
+		ret = storm.rdma ? hold_borrow(sc, buf) : send_back(sc, buf);
+	return ret;
 }
 
 static void look_around(void)
@@ -58,7 +63,10 @@ static int ask(unsigned int i, u8 *buf)
 	int ret;
 
 	for (j = 0; j < storm.count; j++) {
-		ret = hold_say(sc, buf, i, j) ?: hold_hear(sc, buf, i, j);
+		if (storm.rdma)
+			ret = hold_lend(sc, buf, i, j);
+		else
+			ret = hold_say(sc, buf, i, j) ?: hold_hear(sc, buf, i, j);
 		if (ret)
 			return ret;
 		WRITE_ONCE(storm.done[i], j + 1);
@@ -92,14 +100,15 @@ static int end_fn(void *arg)
 }
 
 /* Returns when all threads are done, with the last error of any. */
-int hold_storm(struct hold_set *clients, struct hold_set *servers, unsigned int count)
+int hold_storm(struct hold_set *clients, struct hold_set *servers, unsigned int count,
+	       bool rdma)
 {
 	unsigned int i, n = clients->n;
 
 	if (smp_load_acquire(&servers->n) != n || !n || !count)
 		return -EINVAL;
 	storm = (struct storm) {
-		.clients = clients, .servers = servers, .n = n, .count = count,
+		.clients = clients, .servers = servers, .rdma = rdma, .n = n, .count = count,
 		.room = hold_longest(), .running = ATOMIC_INIT(2 * n),
 	};
 	init_waitqueue_head(&storm.idle);
