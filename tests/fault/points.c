@@ -90,8 +90,9 @@ struct fault_point fault_points[] = {
 const struct fault_excuse fault_excuses[] = {
 	/* stops the QP's responder for good, and then no drain ever ends */
 	{ "rxe_qp_from_attr", "rxe: a QP whose modify had no memory can never be drained" },
-	/* siw_qp_readq_init, which vfree()s what siw_free_qp() does, too */
+	/* siw_qp_readq_init, which vfree()s what siw_free_qp() does, too; compilers inline it, and its caller */
 	{ "siw_qp_nextstate_from_idle", "siw: a QP without memory for its read queues frees one twice" },
+	{ "siw_qp_modify", "siw: a QP without memory for its read queues frees one twice" },
 	{}
 };
 
