@@ -125,6 +125,8 @@ def load(path):
         marks = [f"{k}={v}" for k, v in choice]
         if combo != ("rust" if vms == 1 else "rust/rust"):
             marks.insert(0, combo)
+        if one.get("icount", "no") not in ICOUNT:
+            _die(path, f"'# icount:' is one of {', '.join(ICOUNT)}")
         yield Case(
             name=base + (f"[{','.join(marks)}]" if marks else ""), script=path, desc=one["desc"],
             vms=vms, modules=kinds, control=combo in one.get("control", "").split(),

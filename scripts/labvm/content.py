@@ -20,7 +20,8 @@ among it.
 ...     /mnt/f.1: block 3 byte 512: version 7; 9 was fsynced, then tried [10]
 ...     read through the mount: cached.0: 4096 bytes long, 8192 were fsynced
 ...     FAILED: read across the end (1364): b'', should be 1364 bytes 00112233...
-...     verify: bad header rand_seed 1, wanted 2 at file /mnt/depth1.0.0 offset 0'''.split(chr(10))))
+...     verify: bad header rand_seed 1, wanted 2 at file /mnt/depth1.0.0 offset 0
+...     /lab/share/case.sh: line 9: echo: write error: Bad message'''.split(chr(10))))
 True
 >>> any(map(seen, '''waited in vain for the traffic to stop
 ...     wrong: [Errno 5] Input/output error
@@ -40,6 +41,8 @@ WRONG = re.compile("|".join([
     r"^FAILED: the sum of .* is '",
     r"^FAILED: (other bytes (arrived|came back)|bytes were wrong)$",
     r"\b\d+ bytes, should be \d",
+    # tests/hold, by -EBADMSG
+    r"\bwrite error: Bad message$",
     # anysize.py, traffic.py, stream.py, edges.py
     r"\bwrong from byte \d",
     r"\bmebibyte \d+ is wrong\b",

@@ -80,7 +80,7 @@ class Session:
                 shutil.copy(case.script, os.path.join(d, "case.sh"))
                 with open(os.path.join(d, "env"), "w", encoding="utf-8") as f:
                     f.write(self._environment(case))
-                # with icount, idle time flies: only the host can tell the time
+                # with icount time flies, or creeps: only the host can tell it
                 plan.write(f"{ident} {1000000 if case.icount else case.deadline}\n")
 
     def _environment(self, case):
