@@ -141,7 +141,14 @@ int bare_connect(struct sockaddr_storage *from, struct sockaddr_storage *to,
 /* The newest connection sends a byte. */
 int bare_drip(u8 byte)
 {
-	return n_own ? bare_send_byte(&own[n_own - 1], byte) : -ENOTCONN;
+	struct bare *b;
+
+	/* its device may be going */
+	guard(mutex)(&freeing);
+	if (!n_own)
+		return -ENOTCONN;
+	b = &own[n_own - 1];
+	return b->id && b->id->qp ? bare_send_byte(b, byte) : -ENOTCONN;
 }
 
 static int on_request(struct rdma_cm_id *id, struct rdma_cm_event *ev)

@@ -15,10 +15,9 @@ static struct storm {
 	unsigned int n, count, room;
 	unsigned int done[HOLD_MAX];
 	unsigned int least, most;
-	atomic_t running, finished;
+	atomic_t finished;
 	int ret;
-	wait_queue_head_t idle;
-	struct completion start;
+	struct completion start, ended;
 } storm;
 
 static struct storm_end {
@@ -94,24 +93,23 @@ static int end_fn(void *arg)
 		smbdirect_socket_shutdown(end->server ? storm.servers->sc[end->index] :
 							storm.clients->sc[end->index]);
 	}
-	if (atomic_dec_and_test(&storm.running))
-		wake_up_all(&storm.idle);
-	return 0;
+	/* without a return to code that may be gone */
+	kthread_complete_and_exit(&storm.ended, 0);
 }
 
 /* Returns when all threads are done, with the last error of any. */
 int hold_storm(struct hold_set *clients, struct hold_set *servers, unsigned int count,
 	       bool rdma)
 {
-	unsigned int i, n = clients->n;
+	unsigned int i, running = 0, n = clients->n;
 
 	if (smp_load_acquire(&servers->n) != n || !n || !count)
 		return -EINVAL;
 	storm = (struct storm) {
 		.clients = clients, .servers = servers, .rdma = rdma, .n = n, .count = count,
-		.room = hold_longest(), .running = ATOMIC_INIT(2 * n),
+		.room = hold_longest(),
 	};
-	init_waitqueue_head(&storm.idle);
+	init_completion(&storm.ended);
 	init_completion(&storm.start);
 	for (i = 0; i < 2 * n; i++) {
 		struct task_struct *task;
@@ -122,11 +120,13 @@ int hold_storm(struct hold_set *clients, struct hold_set *servers, unsigned int 
 			storm.ret = PTR_ERR(task);
 			smbdirect_socket_shutdown(clients->sc[i / 2]);
 			smbdirect_socket_shutdown(servers->sc[i / 2]);
-			atomic_dec(&storm.running);
+		} else {
+			running++;
 		}
 	}
 	complete_all(&storm.start);
-	wait_event(storm.idle, !atomic_read(&storm.running));
+	while (running--)
+		wait_for_completion(&storm.ended);
 	return storm.ret;
 }
 
