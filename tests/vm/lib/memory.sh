@@ -8,7 +8,10 @@ hold_command=/sys/kernel/debug/smbdirect_hold/command
 # whoever waits for an answer.
 hold_end() {
 	local rc=$?
-	jobs -p | xargs -r kill -KILL 2>/dev/null || true
+	local pid
+	for pid in $(jobs -p); do
+		[ "$(readlink "/proc/$pid/fd/1")" != "$hold_command" ] || kill -KILL "$pid" || true
+	done
 	wait || true
 	rmmod smbdirect_hold || rc=1
 	exit $rc
