@@ -199,7 +199,13 @@ fn read_write_size(bench: &mut Bench) -> Try<()> {
 /// The server has no credit until the client's first message. What that grants is posted: as many
 /// messages as that, at once, find a receive (the client has them sent once only, RNR retry 0).
 fn first_grants(bench: &mut Bench) -> Try<()> {
+    let idle = counter("sockets");
     for wanted in [255, 10, 1] {
+        // cifs ends a connection some time after the umount
+        let what = "the connection before to go";
+        bench.until(&mut Manner::good(), what, SOON, |_| {
+            counter("sockets") == idle
+        })?;
         let first = Cell::new(None);
         let mut manner = Manner::good();
         manner.offer.request.credits_requested = wanted;

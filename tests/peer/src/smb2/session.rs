@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! An SMB2 session with a tree and files, over any transport.
 
+mod credits;
+
 use smb_dtyp::Guid;
 use smb_msg::{
     Dialect, EncryptionCapabilities, EncryptionCipher, GlobalCapabilities, HashAlgorithm,
@@ -213,31 +215,6 @@ impl<P: Pipe> Session<P> {
         }
         ensure_eq!("the length of the chain", out.len(), requests.len());
         Ok(out)
-    }
-
-    /// Requests that the server has given credits for and that were not sent.
-    pub fn credits(&self) -> u32 {
-        self.credits
-    }
-
-    /// Asks the server, by ECHO, until it has given `n`, and for as many from here on.
-    pub fn collect(&mut self, n: u32) -> Try<()> {
-        self.wanted = n;
-        let mut before = None;
-        while self.credits < n {
-            ensure!(
-                before.replace(self.credits) != Some(self.credits),
-                "the server gives {} credits, should be {n}: is `smb2 max credits` set?",
-                self.credits
-            );
-            self.must(13, &[4, 0, 0, 0], 0, "ECHO")?;
-        }
-        Ok(())
-    }
-
-    /// A response that was read by somebody else gave so many.
-    pub fn earn(&mut self, credits: u16) {
-        self.credits += u32::from(credits);
     }
 
     /// The response that comes next, whatever its status; interim ones are read.
