@@ -50,8 +50,8 @@ timed_mount() {
 most=0 most_each=0
 weigh() {
 	local n bytes
-	read -r n bytes < <(awk '$1 == "half_open_sockets" { n = $2 } $1 == "half_open_memory_bytes" { b = $2 }
-		END { print n + 0, b + 0 }' /sys/kernel/debug/smbdirect/stats)
+	read -r n bytes <<<"$(awk '$1 == "half_open_sockets" { n = $2 } $1 == "half_open_memory_bytes" { b = $2 }
+		END { print n + 0, b + 0 }' /sys/kernel/debug/smbdirect/stats)"
 	[ "$bytes" -le "$most" ] || most=$bytes
 	[ "$n" = 0 ] || [ $((bytes / n)) -le "$most_each" ] || most_each=$((bytes / n))
 }
