@@ -31,7 +31,7 @@ static int one(struct sockaddr_storage *to, unsigned int i, enum hold_kind kind,
 	if (!ret && n_claims)
 		ret = hold_parse(&claim, claims[i % n_claims], 0);
 	ret = ret ?: bare_connect(n_sources ? &from : NULL, to, n_claims ? &claim : NULL,
-				  cqs, mrs);
+				  kind == HOLD_ASK ? 0 : cqs, mrs);
 	if (!ret && kind == HOLD_DRIP)
 		ret = bare_drip(FIRST_BYTE);
 	return ret;
@@ -49,7 +49,7 @@ int hold_crowd(struct sockaddr_storage *to, unsigned int count, enum hold_kind k
 	int ret = 0;
 
 	for (i = 0; !ret && i < count && !fatal_signal_pending(current); i++)
-		ret = one(to, i, kind, kind == HOLD_ASK ? 0 : cqs, mrs);
+		ret = one(to, i, kind, cqs, mrs);
 	return ret;
 }
 
@@ -62,7 +62,7 @@ int hold_flood(struct sockaddr_storage *to, unsigned int count, bool iwarp)
 	for (i = 0; !ret && i < count && !fatal_signal_pending(current); i++) {
 		enum hold_kind kind = i / max(n_sources, 1u) % kinds;
 
-		ret = one(to, i, kind, kind == HOLD_ASK ? 0 : 1, 0);
+		ret = one(to, i, kind, 1, 0);
 		if (!ret) {
 			WRITE_ONCE(made[kind], made[kind] + 1);
 		} else if (is_refusal(ret)) {

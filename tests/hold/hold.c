@@ -351,7 +351,7 @@ static int command(const char *text)
 	if (sscanf(text, "drip %u", &n) == 1)
 		return do_crowd(port, n, HOLD_DRIP, 1, 0);
 	if (sscanf(text, "ask %u", &n) == 1)
-		return do_crowd(port, n, HOLD_ASK, 0, 0);
+		return do_crowd(port, n, HOLD_ASK, 1, 0);
 	if (sscanf(text, "flood %u", &n) == 1)
 		return do_flood(n);
 	if (sscanf(text, "bare listen %u", &n) == 1)

@@ -7,8 +7,7 @@ hold_command=/sys/kernel/debug/smbdirect_hold/command
 # What still has a command written when the case ends, keeps the module in use: a flood, or
 # whoever waits for an answer.
 hold_end() {
-	local rc=$?
-	local pid
+	local rc=$? pid
 	for pid in $(jobs -p); do
 		[ "$(readlink "/proc/$pid/fd/1")" != "$hold_command" ] || kill -KILL "$pid" || true
 	done
@@ -30,6 +29,18 @@ held() {
 	awk -v what="$1" -v want="$2" '
 		{ n["clients"] = $4; n["servers"] = $8; n["bare"] = $10; n["accepted"] = $12 }
 		END { exit n[what] != want }' "$hold_command"
+}
+# hold_field NAME : least and most of a storm, or what a flood has made
+hold_field() { awk -v n="$1" '{ for (i = 1; i < NF; i++) if ($i == n) print $(i + 1) }' "$hold_command"; }
+# hold_once : a listener from here on, and a connection that comes and goes: for what stays
+# after the first time
+hold_once() {
+	hold listen
+	hold connect 1
+	wait_for 'the first connection to be accepted' 10 held servers 1
+	hold drop clients
+	hold drop servers
+	wait_for 'the first connection to go' 30 no_connections
 }
 # connections in the handshake: how many, or whether they are N
 half_open() { counter half_open_sockets; }

@@ -77,11 +77,6 @@ recorded() {
 # ended CAUSE : how many half-open ones ended for that
 ended() { awk -v n="ended_$1" '$1 == n { v = $2 } END { print v + 0 }' /tmp/record; }
 
-# flood_field NAME : how many of that kind hold has made
-flood_field() {
-	sed 's/.* flood //' "$hold_command" |
-		awk -v n="$1" '{ for (i = 1; i < NF; i++) if ($i == n) print $(i + 1) }'
-}
 # mpa KIND NAME : what came of the connections of that kind that were made by TCP
 mpa() { awk -v k="$1" -v n="$2" '$1 == k { for (i = 1; i < NF; i++) if ($i == n) print $(i + 1) }' /tmp/mpa; }
 # by_tcp KIND : all of them were ended by the server in their time
@@ -159,7 +154,7 @@ run() {
 	at_most 'bytes of memory of all half-open connections' "$most" $((CHILDREN * EACH_BYTES))
 	at_most 'bytes of memory of each' "$most_each" $EACH_BYTES
 
-	half=$(flood_field half) drip=$(flood_field drip) ask=$(flood_field ask) refused=$(flood_field refused)
+	half=$(hold_field half) drip=$(hold_field drip) ask=$(hold_field ask) refused=$(hold_field refused)
 	say "whole handshakes $half, first bytes $drip, requests $ask, refused $refused"
 	expect 'connections that were tried' $((half + drip + ask + refused)) $FLOOD
 	if [ -n "$by_hand" ]; then

@@ -47,12 +47,7 @@ run() {
 	link_up "$DEV"
 	hold_load addr="$ADDR" iwarp=$family backlog=$PLACES
 	hold mute
-	hold listen
-	hold connect 1
-	wait_for 'the first connection to be accepted' 10 held servers 1
-	hold drop clients
-	hold drop servers
-	wait_for 'the first connection to go' 30 no_connections
+	hold_once
 	base=$(counter memory_bytes)
 
 	t0=$(now_ms)

@@ -24,8 +24,6 @@ FAIR=4
 # seconds for the end of all
 END=10
 
-# field NAME : least or most, of what was done when the first was through
-field() { awk -v n="$1" '{ for (i = 1; i < NF; i++) if ($i == n) print $(i + 1) }' "$hold_command"; }
 each() { per "$(counter "$1_memory_bytes")" $(($(counter "$1_sockets") * 1024)); }
 memory_back() { [ "$(counter memory_bytes)" -le "$1" ]; }
 
@@ -36,9 +34,9 @@ storm() {
 	t0=$(now_ms)
 	hold "$@" "$count"
 	say "$((N * count)) $what in $(($(now_ms) - t0)) ms"
-	say "when the first connection had done $count, the others had done $(field least) to $(field most)"
-	[ "$(field most)" = "$count" ] || die 'no connection came to its end'
-	at_least "$what of the slowest when the fastest had done $count" "$(field least)" $((count / FAIR))
+	say "when the first connection had done $count, the others had done $(hold_field least) to $(hold_field most)"
+	[ "$(hold_field most)" = "$count" ] || die 'no connection came to its end'
+	at_least "$what of the slowest when the fastest had done $count" "$(hold_field least)" $((count / FAIR))
 	say "used: $(each server) KiB each at the server, $(each client) at the client"
 	expect 'clients that are connected' "$(counter client_sockets)" $N
 }
@@ -49,12 +47,7 @@ run() {
 	module_load smbdirect
 	link_up "$DEV"
 	hold_load addr="$ADDR" iwarp=$family longest=$LENGTH
-	hold listen
-	hold connect 1
-	wait_for 'the first connection to be accepted' 10 held servers 1
-	hold drop clients
-	hold drop servers
-	wait_for 'the first connection to go' 30 no_connections
+	hold_once
 	base=$(counter memory_bytes)
 	before=$(settled_memory)
 
