@@ -3,7 +3,6 @@
 #include "raw.h"
 
 struct fixture {
-	struct raw_listener *l;
 	struct raw_peer *raw;
 	struct at_sock *cli;
 	struct at_party *connect;
@@ -14,23 +13,9 @@ struct fixture {
 /* A client that sent its request and waits for the answer. */
 static bool asked(struct at *t, struct fixture *f)
 {
-	struct smbdirect_socket_parameters sp = at_client_params();
-	int ret;
-	u16 port;
-
 	f->buf = at_alloc(t, 8192);
-	f->l = raw_listen(t, &port, true);
-	f->cli = at_socket(t, "client", &sp, IB_POLL_SOFTIRQ);
-	if (!f->buf || !f->l || !f->cli)
-		return false;
-	f->connect = at_connect(t, f->cli, port, false);
-	f->raw = f->connect ? raw_accept(t, f->l, 5000) : NULL;
-	if (!f->raw)
-		return false;
-	ret = raw_recv(f->raw, f->buf, 8192, 5000);
-	AT_CHECK_RET(t, ret == RAW_REQ_LEN, false, "negotiate request: %d", ret);
-	raw_get_req(&f->req, f->buf);
-	return true;
+	f->raw = f->buf ? raw_asked(t, &f->cli, &f->connect, &f->req) : NULL;
+	return f->raw;
 }
 
 /*

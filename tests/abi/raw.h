@@ -74,6 +74,8 @@ int raw_recv_data(struct raw_peer *p, struct raw_data *d, void *buf, size_t cap,
 
 struct raw_peer *raw_client(struct at *t, struct at_sock *lst, const struct raw_req *q,
 			    struct at_sock **srv, struct raw_resp *r);
+struct raw_peer *raw_asked(struct at *t, struct at_sock **cli, struct at_party **connect,
+			   struct raw_req *q);
 struct raw_peer *raw_server(struct at *t, struct at_sock **cli);
 
 #endif

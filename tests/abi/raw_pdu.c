@@ -175,26 +175,42 @@ struct raw_peer *raw_client(struct at *t, struct at_sock *lst, const struct raw_
 	return p;
 }
 
-/* A client of the module under test that negotiated with a raw server. */
-struct raw_peer *raw_server(struct at *t, struct at_sock **cli)
+/* A client of the module under test that has sent its request to a raw server, and waits. */
+struct raw_peer *raw_asked(struct at *t, struct at_sock **cli, struct at_party **connect,
+			   struct raw_req *q)
 {
 	struct smbdirect_socket_parameters sp = at_client_params();
-	struct raw_resp resp = raw_good_resp();
-	struct at_party *connect;
-	u8 b[RAW_RESP_LEN];
 	struct raw_listener *l;
 	struct raw_peer *p;
+	u8 b[64];
 	u16 port;
 	int ret;
 
 	l = raw_listen(t, &port, true);
 	*cli = l ? at_socket(t, "client", &sp, IB_POLL_SOFTIRQ) : NULL;
-	connect = *cli ? at_connect(t, *cli, port, false) : NULL;
-	p = connect ? raw_accept(t, l, AT_STEP_S * 1000) : NULL;
+	*connect = *cli ? at_connect(t, *cli, port, false) : NULL;
+	p = *connect ? raw_accept(t, l, 5000) : NULL;
 	if (!p)
 		return NULL;
-	ret = raw_recv(p, b, sizeof(b), AT_STEP_S * 1000);
+	ret = raw_recv(p, b, sizeof(b), 5000);
 	AT_CHECK_RET(t, ret == RAW_REQ_LEN, NULL, "negotiate request: %d", ret);
+	raw_get_req(q, b);
+	return p;
+}
+
+/* The same that has its answer. */
+struct raw_peer *raw_server(struct at *t, struct at_sock **cli)
+{
+	struct raw_resp resp = raw_good_resp();
+	struct at_party *connect;
+	u8 b[RAW_RESP_LEN];
+	struct raw_peer *p;
+	struct raw_req q;
+	int ret;
+
+	p = raw_asked(t, cli, &connect, &q);
+	if (!p)
+		return NULL;
 	raw_put_resp(b, &resp);
 	ret = raw_send(p, b, sizeof(b));
 	AT_CHECK_RET(t, !ret, NULL, "raw negotiate response: %d", ret);
