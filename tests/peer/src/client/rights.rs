@@ -86,16 +86,27 @@ fn wrong_key(bench: &mut Bench) -> Try<()> {
     Ok(())
 }
 
-fn write_outside(bench: &mut Bench) -> Try<()> {
-    for (why, to, len) in [
-        ("a write from inside to beyond the end", To::AcrossEnd, 4096),
-        ("a write of the byte behind the end", To::Behind, 1),
-        ("a write of the byte in front", To::InFront, 1),
-    ] {
-        let how = Transfer::Write;
-        while_read(bench, &Misdeed { why, how, to, len })?;
+/// Over the bounds at each side, from inside and beside.
+fn outside(
+    bench: &mut Bench,
+    how: Transfer,
+    whys: [&'static str; 3],
+    during: fn(&mut Bench, &Misdeed) -> Try<()>,
+) -> Try<()> {
+    let places = [(To::AcrossEnd, 4096), (To::Behind, 1), (To::InFront, 1)];
+    for (why, (to, len)) in whys.into_iter().zip(places) {
+        during(bench, &Misdeed { why, how, to, len })?;
     }
     Ok(())
+}
+
+fn write_outside(bench: &mut Bench) -> Try<()> {
+    let whys = [
+        "a write from inside to beyond the end",
+        "a write of the byte behind the end",
+        "a write of the byte in front",
+    ];
+    outside(bench, Transfer::Write, whys, while_read)
 }
 
 fn read_instead(bench: &mut Bench) -> Try<()> {
@@ -119,15 +130,12 @@ fn write_instead(bench: &mut Bench) -> Try<()> {
 }
 
 fn read_outside(bench: &mut Bench) -> Try<()> {
-    for (why, to, len) in [
-        ("a read from inside to beyond the end", To::AcrossEnd, 4096),
-        ("a read of the byte behind the end", To::Behind, 1),
-        ("a read of the byte in front", To::InFront, 1),
-    ] {
-        let how = Transfer::Read;
-        while_written(bench, &Misdeed { why, how, to, len })?;
-    }
-    Ok(())
+    let whys = [
+        "a read from inside to beyond the end",
+        "a read of the byte behind the end",
+        "a read of the byte in front",
+    ];
+    outside(bench, Transfer::Read, whys, while_written)
 }
 
 impl Misdeed {
