@@ -107,6 +107,13 @@ impl<'a> Device<'a> {
         unsafe { (*self.raw.as_ptr()).ops.driver_id == bindings::rdma_driver_id_RDMA_DRIVER_SIW }
     }
 
+    /// Whether an RDMA read may complete with success although its data has not arrived. Soft-RoCE does that when the answer's packets come out of order, and has
+    /// the QP in the error state right after.
+    pub fn reads_may_lie(&self) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { (*self.raw.as_ptr()).ops.driver_id == bindings::rdma_driver_id_RDMA_DRIVER_RXE }
+    }
+
     /// Whether the port speaks InfiniBand, on a fabric of its own.
     pub fn is_infiniband(&self, port: u32) -> bool {
         // SAFETY: By the type invariant.

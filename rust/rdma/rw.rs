@@ -99,6 +99,8 @@ pub struct RwEngine<O: Owner> {
     longest: usize,
     /// Reads need an MR each (iWARP), which must be invalidated before the memory is given back. It has this many pages at most; 0 if they need none.
     read_mr_pages: u32,
+    /// What [`Device::reads_may_lie`] says.
+    reads_may_lie: bool,
     charge: Charge,
 }
 
@@ -152,6 +154,7 @@ impl<O: Owner> RwEngine<O> {
                 total: sizes.rw,
                 longest: device.longest_piece(),
                 read_mr_pages,
+                reads_may_lie: device.reads_may_lie(),
                 charge: Charge::of::<Self>().and(Charge::array::<Arc<Batch<O>>>(MAX_LIVE)),
             }),
             GFP_KERNEL,
