@@ -11,6 +11,9 @@ the confirmed version or one that was tried later, of which each 512 bytes may b
 another one; anything older, and anything else, is lost or corrupted.
 
 Errors of I/O are counted, they are what a user may see when a connection breaks.
+Memory whose writing failed is left as it is for a while: siw sends it even when it is
+no longer registered and the connection is over, and what is written there meanwhile
+would be in the server's file.
 
 RECORD.state   `fsynced N errors N wrong N longest MS`, after every operation
 RECORD.json    what is known, when the writer pauses or ends; a next writer goes on
@@ -18,6 +21,7 @@ RECORD.hold    made by others: pause (RECORD.held says so) until it is gone
 RECORD.stop    made by others: end
 """
 
+import collections
 import json
 import os
 import random
@@ -71,9 +75,20 @@ class File:
                 if any(unit == x[at:at + UNIT] for x in may):
                     continue
                 old = [v for v in range(newest + 1) if content(self.number, b, v)[at:at + UNIT] == unit]
-                what = f"version {old[0]}" if old else f"unknown bytes {unit[:8].hex()}"
+                what = f"version {old[0]}" if old else self.pieces(b, at, unit, newest)
                 return f"block {b} byte {at}: {what}; {good[0]} was fsynced, then tried {good[1:]}"
         return None
+
+    def pieces(self, block, at, unit, newest):
+        """What a unit of no single version is made of, for the log."""
+        runs = []
+        for i in range(0, UNIT, 8):
+            word = unit[i:i + 8]
+            name = next((f"version {v}" for v in range(newest + 1)
+                         if content(self.number, block, v)[at + i:at + i + 8] == word), "unknown")
+            if not runs or runs[-1][1] != name:
+                runs.append((i, name, word.hex()))
+        return "not of one version: " + ", ".join(f"{name} from {i} ({word})" for i, name, word in runs)
 
 
 class Record:
@@ -128,6 +143,8 @@ class Writer:
         self.random = random.Random(f"{record} {self.record.version}")
         self.fsynced = self.errors = self.wrong = self.longest = 0
         self.kinds = {}
+        # of writes that failed
+        self.kept = collections.deque(maxlen=16)
         self.last = time.monotonic()
 
     def write(self):
@@ -156,6 +173,9 @@ class Writer:
             self.fsynced += 1
             now = time.monotonic()
             self.longest, self.last = max(self.longest, int((now - self.last) * 1000)), now
+        except OSError:
+            self.kept.append(piece)
+            raise
         finally:
             os.close(fd)
 

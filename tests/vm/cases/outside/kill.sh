@@ -33,6 +33,7 @@ server() {
 client() {
 	RECOVERY=180
 	outside_begin
+	regions_watch
 	writers_begin
 	rounds fault
 	writers_stop
