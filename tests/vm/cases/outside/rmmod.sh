@@ -32,6 +32,10 @@ removed() {
 }
 driver() { case $DEV in rxe) echo rdma_rxe ;; *) echo siw ;; esac; }
 driver_removed() {
+	# siw stops its sending threads before it removes its devices, and a queue pair that
+	# is in their queue then cannot be destroyed any more: siw_exit_module. So the device
+	# goes first.
+	[ "$DEV" != siw ] || timeout 60 rdma link delete siw0 || die 'the link cannot be deleted'
 	timeout 60 rmmod "$(driver)" || die "the driver cannot be removed"
 	say "  $ROLE: the driver was removed"
 	moment 0 500
