@@ -103,15 +103,18 @@ impl<'a> Device<'a> {
 
     /// Whether it is soft-iWARP (siw).
     pub fn is_siw(&self) -> bool {
+        self.driver() == bindings::rdma_driver_id_RDMA_DRIVER_SIW
+    }
+
+    fn driver(&self) -> bindings::rdma_driver_id {
         // SAFETY: By the type invariant.
-        unsafe { (*self.raw.as_ptr()).ops.driver_id == bindings::rdma_driver_id_RDMA_DRIVER_SIW }
+        unsafe { (*self.raw.as_ptr()).ops.driver_id }
     }
 
     /// Whether an RDMA read may complete with success although its data has not arrived. Soft-RoCE does that when the answer's packets come out of order, and has
     /// the QP in the error state right after.
     pub fn reads_may_lie(&self) -> bool {
-        // SAFETY: By the type invariant.
-        unsafe { (*self.raw.as_ptr()).ops.driver_id == bindings::rdma_driver_id_RDMA_DRIVER_RXE }
+        self.driver() == bindings::rdma_driver_id_RDMA_DRIVER_RXE
     }
 
     /// Whether the port speaks InfiniBand, on a fabric of its own.
