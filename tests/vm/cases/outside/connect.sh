@@ -29,7 +29,6 @@ server() { outside_server; }
 client() {
 	local round mounted=0 t0
 	outside_begin
-	regions_watch
 	[ "${GUARD:-yes}" = no ] || module_load smbdirect_guard
 	share_mount /mnt/none cache=none,$mount_options
 	writer_start none /mnt/none 10

@@ -33,7 +33,6 @@ server() {
 client() {
 	RECOVERY=180
 	outside_begin
-	regions_watch
 	writers_begin
 	rounds fault
 	writers_stop

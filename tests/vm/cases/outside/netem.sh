@@ -50,7 +50,6 @@ server() {
 client() {
 	netem_prepare
 	outside_begin
-	regions_watch
 	writers_begin
 	rounds fault
 	netem_worked "$ROUNDS"

@@ -53,6 +53,7 @@ server() { outside_server; }
 
 client() {
 	local round
+	UNLOADS=1
 	outside_begin
 	writers_begin
 	for ((round = 1; round <= ROUNDS; round++)); do

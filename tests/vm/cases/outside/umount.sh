@@ -17,7 +17,6 @@ server() { outside_server; }
 client() {
 	local round cache t0
 	outside_begin
-	regions_watch
 	for ((round = 1; round <= ROUNDS; round++)); do
 		cache=none
 		! chance 2 || cache=strict
