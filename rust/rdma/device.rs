@@ -112,7 +112,7 @@ impl<'a> Device<'a> {
     }
 
     /// Whether an RDMA read may complete with success although its data has not arrived. Soft-RoCE does that when the answer's packets come out of order, and has
-    /// the QP in the error state right after.
+    /// the QP in the error state before it looks at the next work request.
     pub fn reads_may_lie(&self) -> bool {
         self.driver() == bindings::rdma_driver_id_RDMA_DRIVER_RXE
     }

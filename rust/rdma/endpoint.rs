@@ -39,8 +39,6 @@ pub enum Fault {
     UnexpectedOpcode(u32),
     /// Something posted did not complete in time.
     Stuck,
-    /// An RDMA read completed with success, but its QP had failed: see [`crate::device::Device::reads_may_lie`].
-    Untrusted,
     /// An asynchronous QP or device event.
     QpEvent(u32),
 }
@@ -59,10 +57,6 @@ impl fmt::Display for Fault {
                 return write!(f, "receive completed with unexpected opcode {op}")
             }
             Self::Stuck => return f.write_str("a work request does not complete"),
-            Self::Untrusted => {
-                return f
-                    .write_str("RDMA read completed on a failed queue pair: its data is not used")
-            }
             Self::QpEvent(event) => return write!(f, "QP event {event}"),
         };
         match error {

@@ -314,22 +314,6 @@ impl<O: Owner> Verbs<O> {
         };
     }
 
-    /// Whether the provider has the QP in the error state, or does not tell. Sleeps.
-    pub(crate) fn has_failed(&self, _ctx: &ProcessCtx) -> bool {
-        let mut attr = bindings::ib_qp_attr::default();
-        let mut init = bindings::ib_qp_init_attr::default();
-        // SAFETY: By the type invariants.
-        let result = unsafe {
-            bindings::ib_query_qp(
-                self.qp,
-                &mut attr,
-                bindings::ib_qp_attr_mask_IB_QP_STATE as i32,
-                &mut init,
-            )
-        };
-        result != 0 || attr.qp_state == bindings::ib_qp_state_IB_QPS_ERR
-    }
-
     /// Waits until everything posted has completed. Nobody may post any more. Sleeps.
     pub(crate) fn drain(&self, _ctx: &ProcessCtx) {
         // SAFETY: By the type invariants; both queues have an entry reserved for it.

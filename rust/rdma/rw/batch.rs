@@ -49,6 +49,8 @@ pub struct Batch<O: Owner> {
     #[pin]
     pub(super) waiters: WaitQueue,
     pub(super) ticket: UnsafeCell<Ticket>,
+    /// Of the entries before the last if that is a statement: they complete only if they fail, before it.
+    pub(super) failure: UnsafeCell<Ticket>,
     pub(super) slices: UnsafeCell<KVec<KBox<Slice>>>,
     pub(super) inv: UnsafeCell<KVec<bindings::ib_send_wr>>,
     /// Send-queue entries taken, to be given back to the budget.
@@ -71,6 +73,7 @@ impl<O: Owner> Batch<O> {
                 state: Atomic::new(BUILDING),
                 waiters <- new_wait_queue!("smbdirect::Batch::waiters"),
                 ticket: UnsafeCell::new(Ticket::new(transferred::<O>)),
+                failure: UnsafeCell::new(Ticket::new(failed::<O>)),
                 slices: UnsafeCell::new(KVec::new()),
                 inv: UnsafeCell::new(KVec::new()),
                 entries: Atomic::new(0),
@@ -150,4 +153,22 @@ unsafe fn transferred<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
     };
     batch.state.store(state, Release);
     batch.waiters.wake_all();
+}
+
+/// A read failed for which a statement would follow; now that will be flushed. Softirq.
+///
+/// # Safety
+///
+/// `ticket` is the `failure` of a [`Batch`] whose last work request has not completed.
+unsafe fn failed<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
+    // SAFETY: By the safety requirement, and since `live` keeps the batch until its last work request has completed. `UnsafeCell<Ticket>` is laid out as `Ticket`.
+    let (verbs, seq) = unsafe {
+        let batch: *const Batch<O> =
+            container_of!(ticket.cast::<UnsafeCell<Ticket>>(), Batch<O>, failure);
+        (&*(*batch).verbs, (*(*batch).ticket.get()).seq)
+    };
+    verbs.trace_done(seq, wc);
+    if let Err(error) = wc_result(wc) {
+        verbs.fault(Fault::Transfer(error));
+    }
 }

@@ -49,11 +49,7 @@ impl<O: Owner> RwEngine<O> {
             return Err(EINVAL);
         }
         self.settle(ctx, batch, until, alive)?;
-        let mut ok = batch.state.load(Acquire) == DONE;
-        if ok && self.is_untrue(ctx, batch) {
-            self.verbs().fault(Fault::Untrusted);
-            ok = false;
-        }
+        let ok = batch.state.load(Acquire) == DONE;
         let result = if !ok {
             Err(EIO)
         } else if self.by_mr(batch.direction) {
@@ -104,14 +100,6 @@ impl<O: Owner> RwEngine<O> {
                 return Err(ETIMEDOUT);
             }
         }
-    }
-
-    /// Whether a completed batch is a read whose data may not have arrived. The provider fails the QP a few instructions after the completion, and the caller
-    /// was woken in between: what is left is the time between the two.
-    fn is_untrue(&self, ctx: &ProcessCtx, batch: &Batch<O>) -> bool {
-        self.reads_may_lie
-            && batch.direction == Direction::FromDevice
-            && self.verbs().has_failed(ctx)
     }
 
     /// Kills the keys of an iWARP read's sinks, which the peer saw on the wire and which allow remote writes, before the memory is given back. Usually

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     chunk::Direction,
-    cqe::Ticket,
+    cqe::{set_cqe, Ticket},
     endpoint::{Fault, Owner},
     verbs::Signal,
 };
@@ -51,7 +51,12 @@ impl<O: Owner> RwEngine<O> {
             if let Err(err) = slices.reserve(1, GFP_KERNEL) {
                 break Err(err.into());
             }
-            match self.map(local, direction, transfer) {
+            let testimony = if slices.is_empty() {
+                self.testimony(direction)
+            } else {
+                0
+            };
+            match self.map(local, direction, transfer, testimony) {
                 Ok(Some((slice, cost, cost_mrs))) => {
                     entries += cost;
                     mrs += cost_mrs;
@@ -79,12 +84,13 @@ impl<O: Owner> RwEngine<O> {
         Ok(Some(batch))
     }
 
-    /// Maps one transfer, with its share of the budget. `None` if the budget does not allow it now.
+    /// Maps one transfer, with its share of the budget and `more` entries. `None` if the budget does not allow it now.
     fn map(
         &self,
         local: Local<'_>,
         direction: Direction,
         t: Transfer,
+        more: u32,
     ) -> Result<Option<(KBox<Slice>, u32, u32)>> {
         if t.len == 0 || t.local.checked_add(t.len).is_none_or(|end| end > local.len) {
             return Err(EINVAL);
@@ -110,6 +116,7 @@ impl<O: Owner> RwEngine<O> {
             Direction::FromDevice => (nents.div_ceil(read_sge), 0),
             Direction::ToDevice => (nents.div_ceil(write_sge), 0),
         };
+        let cost = cost + more;
         if !self.reserve(cost, cost_mrs) {
             return Ok(None);
         }
@@ -164,16 +171,18 @@ impl<O: Owner> RwEngine<O> {
         }
         // SAFETY: State BUILDING: the batch is ours.
         let slices = unsafe { &mut *batch.slices.get() };
-        let mut first: *mut bindings::ib_send_wr = core::ptr::null_mut();
         let qp = self.verbs().qp();
-        for (i, slice) in slices.iter_mut().rev().enumerate() {
-            let cqe = if i == 0 {
-                Ticket::cqe(batch.ticket.get())
-            } else {
-                core::ptr::null_mut()
-            };
+        let cqe = Ticket::cqe(batch.ticket.get());
+        // It need only last until it is posted, as all work requests: the provider copies them.
+        let mut statement = self
+            .witness(batch.direction)
+            .map(|witness| witness.statement(batch.ticket.get()));
+        let mut first = statement
+            .as_mut()
+            .map_or(core::ptr::null_mut(), core::ptr::from_mut);
+        for slice in slices.iter_mut().rev() {
             // SAFETY: An initialised context; the budget guarantees that its entries fit, so the chain will be posted and the key changes this makes
-            // are not lost.
+            // are not lost. The ticket becomes that of the chain's last entry, unless the statement is that.
             first = unsafe {
                 bindings::rdma_rw_ctx_wrs(&mut slice.ctx, qp, self.verbs().port(), cqe, first)
             };
@@ -182,6 +191,9 @@ impl<O: Owner> RwEngine<O> {
         // SAFETY: A well-formed chain.
         unsafe {
             while !(*tail).next.is_null() {
+                if self.witness(batch.direction).is_some() {
+                    set_cqe(tail, batch.failure.get());
+                }
                 tail = (*tail).next;
                 count += 1;
             }
