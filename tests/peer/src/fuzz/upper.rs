@@ -136,7 +136,13 @@ fn change(list: &mut Vec<Descriptor>, rng: &mut Rng) -> &'static str {
             "descriptor-key"
         }
         14 => {
-            list[i].offset = rng.pick(&[0, u64::MAX, u64::MAX - 100, 1 << 47, list[i].offset - 1]);
+            list[i].offset = rng.pick(&[
+                0,
+                u64::MAX,
+                u64::MAX - 100,
+                1 << 47,
+                list[i].offset.wrapping_sub(1),
+            ]);
             "descriptor-address"
         }
         15 | 16 => {
