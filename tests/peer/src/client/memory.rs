@@ -185,8 +185,8 @@ fn stale(bench: &mut Bench, invalidate: bool) -> Try<()> {
         });
         // one READ: another one at the end of the file would be without an answer
         let got = bench.read_part(&mut manner, FILE, FILE_LEN)?;
-        // the next message is at the latest this one's
-        let again = bench.stat(&mut manner, FILE, SOON)?;
+        // the next message is at the latest this one's: nobody can know that file
+        let again = bench.stat(&mut manner, "never-asked-for", SOON)?;
         (got, again)
     };
     let Some((done, ended)) = outcome.into_inner() else {
