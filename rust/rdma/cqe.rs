@@ -26,7 +26,7 @@ pub(crate) fn wc_result(wc: &bindings::ib_wc) -> Result<(), WcError> {
 /// The completion target of a completed work request.
 #[inline]
 pub(crate) fn wc_cqe(wc: &bindings::ib_wc) -> *mut bindings::ib_cqe {
-    // SAFETY: All work requests of this crate carry a `wr_cqe`, and every bit pattern of the union's members is valid.
+    // SAFETY: Work requests of this kernel carry a `wr_cqe`, if only a null one (whose completions the core keeps to itself), and every bit pattern of the union's members is valid.
     unsafe { *wc.__bindgen_anon_1.wr_cqe.as_ref() }
 }
 

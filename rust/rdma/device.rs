@@ -112,7 +112,8 @@ impl<'a> Device<'a> {
     }
 
     /// Whether an RDMA read may complete with success although its data has not arrived. Soft-RoCE does that when the answer's packets come out of order, and has
-    /// the QP in the error state before it looks at the next work request.
+    /// the QP in the error state before it looks at the next work request. (A peer that breaks the protocol of RoCE can still make it believe an answer with too few
+    /// bytes; that is the peer's own data.)
     pub fn reads_may_lie(&self) -> bool {
         self.driver() == bindings::rdma_driver_id_RDMA_DRIVER_RXE
     }

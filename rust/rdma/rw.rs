@@ -8,12 +8,11 @@
 //! waiting only when the endpoint has quiesced.
 //!
 //! Here are what a caller has to say ([`Local`], [`Transfer`]) and the budget of a connection. [`batch`] is the batch and its completion, [`start`] makes and
-//! posts one, [`finish`] waits for it, ends its keys and releases it. [`witness`] is for reads of soft-RoCE.
+//! posts one, [`finish`] waits for it, ends its keys and releases it.
 
 mod batch;
 mod finish;
 mod start;
-mod witness;
 
 pub use batch::Batch;
 
@@ -28,7 +27,6 @@ use smbdirect_kext::{
     new_spinlock_irq, new_wait_queue,
     wait::{Mode, Outcome, WaitQueue},
 };
-use witness::Witness;
 
 /// Memory of a C caller, in the linear map or in vmalloc space, that stays allocated for `'a`.
 #[derive(Clone, Copy)]
@@ -101,8 +99,8 @@ pub struct RwEngine<O: Owner> {
     longest: usize,
     /// Reads need an MR each (iWARP), which must be invalidated before the memory is given back. It has this many pages at most; 0 if they need none.
     read_mr_pages: u32,
-    /// Ends batches of reads whose completion alone proves nothing.
-    witness: Option<Witness>,
+    /// What [`Device::reads_may_lie`] says.
+    reads_may_lie: bool,
     charge: Charge,
 }
 
@@ -144,11 +142,6 @@ impl<O: Owner> RwEngine<O> {
             0
         };
         let live = KVec::with_capacity(MAX_LIVE, GFP_KERNEL)?;
-        let witness = if device.reads_may_lie() {
-            Some(Witness::new(v.pd())?)
-        } else {
-            None
-        };
         KBox::pin_init(
             pin_init!(Self {
                 verbs,
@@ -161,7 +154,7 @@ impl<O: Owner> RwEngine<O> {
                 total: sizes.rw,
                 longest: device.longest_piece(),
                 read_mr_pages,
-                witness,
+                reads_may_lie: device.reads_may_lie(),
                 charge: Charge::of::<Self>().and(Charge::array::<Arc<Batch<O>>>(MAX_LIVE)),
             }),
             GFP_KERNEL,
@@ -180,7 +173,7 @@ impl<O: Owner> RwEngine<O> {
         let pages = match direction {
             Direction::FromDevice if self.by_mr(direction) => self.read_mr_pages,
             Direction::FromDevice => (self.total / 2)
-                .saturating_sub(self.testimony(direction))
+                .saturating_sub(u32::from(self.reads_may_lie))
                 .saturating_mul(read_sge),
             Direction::ToDevice => (self.total / 2).saturating_mul(write_sge),
         };
@@ -192,16 +185,9 @@ impl<O: Owner> RwEngine<O> {
         direction == Direction::FromDevice && self.read_mr_pages != 0
     }
 
-    /// Who testifies for a batch in this direction.
-    fn witness(&self, direction: Direction) -> Option<&Witness> {
-        self.witness
-            .as_ref()
-            .filter(|_| direction == Direction::FromDevice)
-    }
-
-    /// How many entries a batch in this direction has besides its transfers.
-    fn testimony(&self, direction: Direction) -> u32 {
-        u32::from(self.witness(direction).is_some())
+    /// Whether a batch in this direction has an entry after its transfers, which proves that they are done.
+    fn by_proof(&self, direction: Direction) -> bool {
+        direction == Direction::FromDevice && self.reads_may_lie
     }
 
     /// Bytes of memory that it holds, without batches.

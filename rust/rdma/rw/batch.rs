@@ -49,7 +49,7 @@ pub struct Batch<O: Owner> {
     #[pin]
     pub(super) waiters: WaitQueue,
     pub(super) ticket: UnsafeCell<Ticket>,
-    /// Of the entries before the last if that is a statement: they complete only if they fail, before it.
+    /// Of the entries before the last, which are reported only if they fail, and before it. Not over iWARP, where a read may be reported after what follows it.
     pub(super) failure: UnsafeCell<Ticket>,
     pub(super) slices: UnsafeCell<KVec<KBox<Slice>>>,
     pub(super) inv: UnsafeCell<KVec<bindings::ib_send_wr>>,
@@ -155,7 +155,7 @@ unsafe fn transferred<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
     batch.waiters.wake_all();
 }
 
-/// A read failed for which a statement would follow; now that will be flushed. Softirq.
+/// An entry before the last has failed. The last one will be flushed. Softirq.
 ///
 /// # Safety
 ///

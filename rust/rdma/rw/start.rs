@@ -51,12 +51,8 @@ impl<O: Owner> RwEngine<O> {
             if let Err(err) = slices.reserve(1, GFP_KERNEL) {
                 break Err(err.into());
             }
-            let testimony = if slices.is_empty() {
-                self.testimony(direction)
-            } else {
-                0
-            };
-            match self.map(local, direction, transfer, testimony) {
+            let more = u32::from(slices.is_empty() && self.by_proof(direction));
+            match self.map(local, direction, transfer, more) {
                 Ok(Some((slice, cost, cost_mrs))) => {
                     entries += cost;
                     mrs += cost_mrs;
@@ -173,16 +169,19 @@ impl<O: Owner> RwEngine<O> {
         let slices = unsafe { &mut *batch.slices.get() };
         let qp = self.verbs().qp();
         let cqe = Ticket::cqe(batch.ticket.get());
-        // It need only last until it is posted, as all work requests: the provider copies them.
-        let mut statement = self
-            .witness(batch.direction)
-            .map(|witness| witness.statement(batch.ticket.get()));
-        let mut first = statement
-            .as_mut()
-            .map_or(core::ptr::null_mut(), core::ptr::from_mut);
+        let mut proof = self.by_proof(batch.direction).then(proof);
+        let mut first = core::ptr::null_mut();
+        if let Some(proof) = &mut proof {
+            let whole: *mut bindings::ib_rdma_wr = proof;
+            // SAFETY: A field of a local variable.
+            unsafe {
+                first = core::ptr::addr_of_mut!((*whole).wr);
+                set_cqe(first, batch.ticket.get());
+            }
+        }
         for slice in slices.iter_mut().rev() {
             // SAFETY: An initialised context; the budget guarantees that its entries fit, so the chain will be posted and the key changes this makes
-            // are not lost. The ticket becomes that of the chain's last entry, unless the statement is that.
+            // are not lost. Only the chain's last entry gets the ticket.
             first = unsafe {
                 bindings::rdma_rw_ctx_wrs(&mut slice.ctx, qp, self.verbs().port(), cqe, first)
             };
@@ -191,7 +190,7 @@ impl<O: Owner> RwEngine<O> {
         // SAFETY: A well-formed chain.
         unsafe {
             while !(*tail).next.is_null() {
-                if self.witness(batch.direction).is_some() {
+                if self.read_mr_pages == 0 {
                     set_cqe(tail, batch.failure.get());
                 }
                 tail = (*tail).next;
@@ -210,7 +209,8 @@ impl<O: Owner> RwEngine<O> {
             });
         }
         batch.state.store(POSTED, Release);
-        // SAFETY: The chain belongs to the batch, which `live` keeps until its completion or the drain.
+        // SAFETY: The chain belongs to the batch, which `live` keeps until its completion or the drain; but for `proof`, which refers to nothing, and which lasts for
+        // the call: providers copy work requests.
         let posted = unsafe {
             self.verbs().post(
                 (first, tail, count),
@@ -237,4 +237,14 @@ impl<O: Owner> RwEngine<O> {
             }
         }
     }
+}
+
+/// A work request that comes after reads: an RDMA write of no bytes, for which the peer's adapter looks at no key (IBTA C9-88).
+///
+/// Where the completion of a read proves nothing ([`Device::reads_may_lie`](crate::device::Device::reads_may_lie)), reads are not signalled, and this is. A send queue
+/// completes in order, and an entry after one that failed, whatever the provider said of that, is flushed.
+fn proof() -> bindings::ib_rdma_wr {
+    let mut write = bindings::ib_rdma_wr::default();
+    write.wr.opcode = bindings::ib_wr_opcode_IB_WR_RDMA_WRITE;
+    write
 }
