@@ -169,10 +169,11 @@ impl<O: Owner> RwEngine<O> {
         let slices = unsafe { &mut *batch.slices.get() };
         let qp = self.verbs().qp();
         let cqe = Ticket::cqe(batch.ticket.get());
-        let mut proof = self.by_proof(batch.direction).then(proof);
+        // Outlives the post; afterwards nobody follows the chain.
+        let mut last = self.by_proof(batch.direction).then(proof);
         let mut first = core::ptr::null_mut();
-        if let Some(proof) = &mut proof {
-            let whole: *mut bindings::ib_rdma_wr = proof;
+        if let Some(last) = &mut last {
+            let whole: *mut bindings::ib_rdma_wr = last;
             // SAFETY: A field of a local variable.
             unsafe {
                 first = core::ptr::addr_of_mut!((*whole).wr);
@@ -209,7 +210,7 @@ impl<O: Owner> RwEngine<O> {
             });
         }
         batch.state.store(POSTED, Release);
-        // SAFETY: The chain belongs to the batch, which `live` keeps until its completion or the drain; but for `proof`, which refers to nothing, and which lasts for
+        // SAFETY: The chain belongs to the batch, which `live` keeps until its completion or the drain; but for `last`, which refers to nothing, and which lasts for
         // the call: providers copy work requests.
         let posted = unsafe {
             self.verbs().post(
