@@ -54,6 +54,13 @@ slab_at_most() {
 	fi
 }
 
+# slabs_grown SLABINFO : the caches that have grown most since /proc/slabinfo was that, in KiB
+slabs_grown() {
+	awk 'NR == FNR { was[$1] = $3 * $4; next }
+		NF > 5 && $3 * $4 > was[$1] { print int(($3 * $4 - was[$1]) / 1024), $1, $2 " of " $3 " objects of " $4 }' \
+		"$1" /proc/slabinfo | sort -rn | head -n 10
+}
+
 # vmalloc_by CALLER : bytes of vmalloc memory by callers that match.
 vmalloc_by() {
 	awk -v re="$1" '$3 ~ re { n += $2 } END { print n + 0 }' /proc/vmallocinfo

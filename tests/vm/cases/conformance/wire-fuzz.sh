@@ -31,6 +31,7 @@ run() {
 	wait_for 'the first connections to go' 60 no_connections_left
 	rm -f "$SHARE_DIR"/*
 	before=$(settled)
+	cp /proc/slabinfo /tmp/slabs
 	held=$(counter memory_bytes)
 	mutate "${most[@]}" --seed "${SEED:-1}" --json "$json" || die 'see above'
 	[ "$COUNT" != 5min ] ||
@@ -41,6 +42,7 @@ run() {
 	rm -f "$SHARE_DIR"/*
 	after=$(settled)
 	show_growth "$before" "$after"
+	slabs_grown /tmp/slabs
 	for i in cm_id qp cq pd mr; do
 		expect "number of $i" "$(value "$i" "$after")" "$(value "$i" "$before")"
 	done
