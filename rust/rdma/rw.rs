@@ -173,7 +173,7 @@ impl<O: Owner> RwEngine<O> {
         let pages = match direction {
             Direction::FromDevice if self.by_mr(direction) => self.read_mr_pages,
             Direction::FromDevice => (self.total / 2)
-                .saturating_sub(u32::from(self.reads_may_lie))
+                .saturating_sub(u32::from(self.by_proof(direction)))
                 .saturating_mul(read_sge),
             Direction::ToDevice => (self.total / 2).saturating_mul(write_sge),
         };

@@ -113,6 +113,27 @@ fn finish(pair: &Pair, ctx: &ProcessCtx, batch: &Arc<Batch<super::node::Node>>) 
     engine.finish(ctx, batch, &|| until, &|| true)
 }
 
+/// The server transfers all parts, one after the other; both buffers are the same then, and nothing failed.
+fn all_arrives(mut buffers: Buffers, direction: Direction) -> Result {
+    let peers = match direction {
+        Direction::ToDevice => Direction::FromDevice,
+        Direction::FromDevice => Direction::ToDevice,
+    };
+    with_pair(Plan::small(), Plan::small(), |ctx, pair| {
+        let (mr, remote) = buffers.expose_for(ctx, pair, peers)?;
+        let local = buffers.local()?;
+        for n in 0..LEN / PART {
+            let batch = launch(pair, ctx, local, direction, part(n, remote))?.ok_or(EAGAIN)?;
+            finish(pair, ctx, &batch)?;
+        }
+        deregister(&pair.client, ctx, &mr)?;
+        let end = LEN / PART * PART;
+        ensure!(buffers.remote.get(..end) == buffers.local.get(..end));
+        ensure!(pair.server.faults.load(Relaxed) + pair.client.faults.load(Relaxed) == 0);
+        Ok(())
+    })
+}
+
 /// A plan whose budget is four writes.
 fn frugal() -> Plan {
     let mut plan = Plan::small();
@@ -126,20 +147,7 @@ mod cases {
 
     #[test]
     fn what_is_written_arrives() -> Result {
-        let mut buffers = Buffers::new()?;
-        with_pair(Plan::small(), Plan::small(), |ctx, pair| {
-            let (mr, remote) = buffers.expose(ctx, pair)?;
-            let local = buffers.local()?;
-            for n in 0..LEN / PART {
-                let batch = start(pair, ctx, local, part(n, remote))?.ok_or(EAGAIN)?;
-                finish(pair, ctx, &batch)?;
-            }
-            deregister(&pair.client, ctx, &mr)?;
-            let end = LEN / PART * PART;
-            ensure!(buffers.remote.get(..end) == buffers.local.get(..end));
-            ensure!(pair.server.faults.load(Relaxed) + pair.client.faults.load(Relaxed) == 0);
-            Ok(())
-        })
+        all_arrives(Buffers::new()?, Direction::ToDevice)
     }
 
     #[test]
@@ -255,21 +263,7 @@ mod cases {
 
     #[test]
     fn what_is_read_arrives() -> Result {
-        let mut buffers = Buffers::to_be_read()?;
-        with_pair(Plan::small(), Plan::small(), |ctx, pair| {
-            let (mr, remote) = buffers.expose_for(ctx, pair, Direction::ToDevice)?;
-            let local = buffers.local()?;
-            for n in 0..LEN / PART {
-                let batch = launch(pair, ctx, local, Direction::FromDevice, part(n, remote))?
-                    .ok_or(EAGAIN)?;
-                finish(pair, ctx, &batch)?;
-            }
-            deregister(&pair.client, ctx, &mr)?;
-            let end = LEN / PART * PART;
-            ensure!(buffers.remote.get(..end) == buffers.local.get(..end));
-            ensure!(pair.server.faults.load(Relaxed) + pair.client.faults.load(Relaxed) == 0);
-            Ok(())
-        })
+        all_arrives(Buffers::to_be_read()?, Direction::FromDevice)
     }
 
     #[test]
