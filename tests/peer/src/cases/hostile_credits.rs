@@ -182,15 +182,15 @@ fn trickles(c: &mut Context) -> Try<()> {
     let began = Instant::now();
     let (mut next, mut granted, mut answers) = (began + EVERY, 0, 0);
     for _ in 0..had + WAITING {
+        let message = session.read_message(file, 0, data.len() as u32);
+        let link: &mut Link = &mut session.pipe;
+        link.repost = true;
+        link.wait_for_any_credit()?;
         // a slow machine takes seconds for so many requests, while the first answers wait
         let due = Instant::now() >= next;
         if due {
             (next, granted) = (next + EVERY, granted + 1);
         }
-        let message = session.read_message(file, 0, data.len() as u32);
-        let link: &mut Link = &mut session.pipe;
-        link.repost = true;
-        link.wait_for_any_credit()?;
         let header = DataHeader::with(255, due.into(), message.len(), 0);
         link.send_data(header, &header.message(&message))?;
     }
