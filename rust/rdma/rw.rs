@@ -17,10 +17,11 @@ mod start;
 pub use batch::Batch;
 
 use crate::{chunk::Direction, device::Device, endpoint::Owner, memory::Charge, verbs::Verbs};
+use batch::FAILED;
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
     prelude::*,
-    sync::{Arc, SpinLockIrq},
+    sync::{atomic::Relaxed, Arc, SpinLockIrq},
 };
 use smbdirect_kext::{
     ctx::ProcessCtx,
@@ -80,18 +81,32 @@ struct Budget {
     mrs: u32,
 }
 
+/// Batches whose tickets completions still come for.
+///
+/// siw has a read twice while it is about to send it: as what it sends, and in its queue of outbound reads, lest an answer come first. If the QP then goes to
+/// the error state, both are flushed (`siw_sq_flush`). A peer that answers before it is asked has the first of the two succeed. siw sends in order and one
+/// at a time: once a work request posted later has succeeded, an earlier read is complete only in the queue.
+struct Batches<O: Owner> {
+    /// Those that the hardware has, and those that failed. At most [`MAX_LIVE`], which a connection that has failed may reach; it posts no more then.
+    live: KVec<Arc<Batch<O>>>,
+    /// The one of those that have succeeded, and are released, that was posted last.
+    last: Option<Arc<Batch<O>>>,
+}
+
 /// RDMA reads and writes of a connection.
 ///
 /// # Invariants
-///
-/// `verbs` is the endpoint's, which outlives every use. A batch in `live` is posted, or half-posted and waiting for the QP to be drained.
+//////
+/// * `verbs` is the endpoint's, which outlives every use.
+/// * A batch that is posted, or half-posted, is among the [`Batches`], and so is one that may complete once more, until the QP is gone: after an error any,
+///   after success the one over iWARP that was posted last ([`Batches`] says why).
 #[pin_data]
 pub struct RwEngine<O: Owner> {
     verbs: *const Verbs<O>,
     #[pin]
     budget: SpinLockIrq<Budget>,
     #[pin]
-    live: SpinLockIrq<KVec<Arc<Batch<O>>>>,
+    batches: SpinLockIrq<Batches<O>>,
     #[pin]
     waiters: WaitQueue,
     total: u32,
@@ -149,7 +164,10 @@ impl<O: Owner> RwEngine<O> {
                     Budget { entries: sizes.rw, mrs: sizes.rw_mrs },
                     "smbdirect::RwEngine::budget"
                 ),
-                live <- new_spinlock_irq!(live, "smbdirect::RwEngine::live"),
+                batches <- new_spinlock_irq!(
+                    Batches { live, last: None },
+                    "smbdirect::RwEngine::batches"
+                ),
                 waiters <- new_wait_queue!("smbdirect::RwEngine::waiters"),
                 total: sizes.rw,
                 longest: device.longest_piece(),
@@ -244,6 +262,8 @@ impl<O: Owner> RwEngine<O> {
 
     /// Batches that the hardware has (diagnostics).
     pub fn live(&self) -> usize {
-        self.live.lock().len()
+        let batches = self.batches.lock();
+        let failed = |b: &&Arc<Batch<O>>| b.state.load(Relaxed) == FAILED;
+        batches.live.len() - batches.live.iter().filter(failed).count()
     }
 }

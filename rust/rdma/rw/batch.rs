@@ -19,7 +19,7 @@ use kernel::{
     container_of,
     prelude::*,
     sync::{
-        atomic::{Atomic, Relaxed, Release},
+        atomic::{Atomic, AtomicFlag, Relaxed, Release},
         Arc, ArcBorrow,
     },
 };
@@ -36,7 +36,7 @@ pub(super) struct Slice {
 pub(super) const BUILDING: i32 = 0;
 /// the hardware's,
 pub(super) const POSTED: i32 = 1;
-/// done with, and done with by an error. Larger than the others: see `settle`.
+/// done with, and done with by an error. Larger than the others: see `settle`. One that failed stays so.
 pub(super) const DONE: i32 = 2;
 pub(super) const FAILED: i32 = 3;
 
@@ -53,6 +53,8 @@ pub struct Batch<O: Owner> {
     pub(super) failure: UnsafeCell<Ticket>,
     pub(super) slices: UnsafeCell<KVec<KBox<Slice>>>,
     pub(super) inv: UnsafeCell<KVec<bindings::ib_send_wr>>,
+    /// What it had has been given back, or is about to be by whoever set this.
+    pub(super) released: AtomicFlag,
     /// Send-queue entries taken, to be given back to the budget.
     pub(super) entries: Atomic<u32>,
     pub(super) mrs: Atomic<u32>,
@@ -76,6 +78,7 @@ impl<O: Owner> Batch<O> {
                 failure: UnsafeCell::new(Ticket::new(failed::<O>)),
                 slices: UnsafeCell::new(KVec::new()),
                 inv: UnsafeCell::new(KVec::new()),
+                released: AtomicFlag::new(false),
                 entries: Atomic::new(0),
                 mrs: Atomic::new(0),
                 slice_count: Atomic::new(0),
@@ -84,6 +87,12 @@ impl<O: Owner> Batch<O> {
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// Sequence number of its last work request.
+    pub(super) fn seq(&self) -> u32 {
+        // SAFETY: Written before the work request is posted, by whoever has the batch; this is called when it has completed.
+        unsafe { (*self.ticket.get()).seq }
     }
 
     /// How many slices it has, and their length together in bytes.
@@ -125,14 +134,15 @@ impl<O: Owner> RwEngine<O> {
     }
 }
 
-/// A batch's last work request completed, or one of them failed. Softirq.
+/// A batch's last work request completed, or one of them failed. Softirq. siw calls this twice for a read that it flushes before it has sent it.
 ///
 /// # Safety
 ///
 /// `ticket` is that of a [`Batch`].
 unsafe fn transferred<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
-    // SAFETY: By the safety requirement; `live` keeps the batch until its state says that it is done. `UnsafeCell<Ticket>` is laid out as `Ticket`. Afterwards its
-    // owner may drop it before we have woken anybody, so a reference of our own is taken (the drop of the last one frees plain memory).
+    // SAFETY: By the safety requirement; the engine keeps the batch until its state says that it is done, and as long as it may complete again (invariants of
+    // `RwEngine`). `UnsafeCell<Ticket>` is laid out as `Ticket`. Afterwards its owner may drop it before we have woken anybody, so a reference of our own is taken
+    // (the drop of the last one frees plain memory).
     let (batch, seq): (Arc<Batch<O>>, u32) = unsafe {
         let batch: *const Batch<O> =
             container_of!(ticket.cast::<UnsafeCell<Ticket>>(), Batch<O>, ticket);
@@ -161,7 +171,7 @@ unsafe fn transferred<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
 ///
 /// `ticket` is the `failure` of a [`Batch`] whose last work request has not completed.
 unsafe fn failed<O: Owner>(ticket: *mut Ticket, wc: &bindings::ib_wc) {
-    // SAFETY: By the safety requirement, and since `live` keeps the batch until its last work request has completed. `UnsafeCell<Ticket>` is laid out as `Ticket`.
+    // SAFETY: By the safety requirement, and since the engine keeps the batch until its last work request has completed. `UnsafeCell<Ticket>` is laid out as `Ticket`.
     let (verbs, seq) = unsafe {
         let batch: *const Batch<O> =
             container_of!(ticket.cast::<UnsafeCell<Ticket>>(), Batch<O>, failure);

@@ -150,7 +150,7 @@ impl<O: Owner> RwEngine<O> {
         // SAFETY: As above.
         unsafe { set_cqe(tail, batch.ticket.get()) };
         batch.state.store(POSTED, Release);
-        // SAFETY: The chain belongs to the batch, which `live` keeps.
+        // SAFETY: The chain belongs to the batch, which the engine keeps.
         let posted = unsafe {
             self.verbs().post(
                 (base, tail, count as u32),
@@ -178,24 +178,42 @@ impl<O: Owner> RwEngine<O> {
         Ok(())
     }
 
-    /// Takes a finished batch out of `live` and releases it.
-    pub(super) fn retire(&self, batch: &Arc<Batch<O>>) {
-        let mut live = self.live.lock();
-        let at = live.iter().position(|b| Arc::ptr_eq(b, batch));
-        let taken = at.and_then(|at| {
-            let last = live.len().checked_sub(1)?;
-            live.swap(at, last);
-            live.pop()
-        });
-        drop(live);
-        if taken.is_some() {
-            self.release(batch);
+    /// Releases a finished batch, and keeps it as long as it may complete once more.
+    fn retire(&self, batch: &Arc<Batch<O>>) {
+        // Otherwise it stays where it is until the QP is gone.
+        if batch.state.load(Acquire) == DONE {
+            let taken = self.take_out(batch);
+            if self.by_mr(batch.direction) {
+                drop(taken.and_then(|batch| self.keep_last(batch)));
+            }
+        }
+        self.release(batch);
+    }
+
+    /// Takes a batch out of the live ones.
+    pub(super) fn take_out(&self, batch: &Arc<Batch<O>>) -> Option<Arc<Batch<O>>> {
+        let live = &mut self.batches.lock().live;
+        let at = live.iter().position(|b| Arc::ptr_eq(b, batch))?;
+        let last = live.len().checked_sub(1)?;
+        live.swap(at, last);
+        live.pop()
+    }
+
+    /// Keeps `batch` or the one kept before, whichever was posted later; the other is returned.
+    fn keep_last(&self, batch: Arc<Batch<O>>) -> Option<Arc<Batch<O>>> {
+        let last = &mut self.batches.lock().last;
+        match last {
+            Some(kept) if (batch.seq().wrapping_sub(kept.seq()) as i32) < 0 => Some(batch),
+            _ => last.replace(batch),
         }
     }
 
-    /// Unmaps a batch that the hardware is done with and gives its budget back.
+    /// Unmaps a batch that the hardware is done with and gives its budget back, if that has not been done.
     pub(super) fn release(&self, batch: &Batch<O>) {
-        // SAFETY: The hardware is done with it (or never had it), and whoever calls this is the only one to: it was taken out of `live` or never in.
+        if batch.released.xchg(true, Acquire) {
+            return;
+        }
+        // SAFETY: The hardware is done with it (or never had it), and only one gets here.
         let slices = unsafe { &mut *batch.slices.get() };
         let state = batch.state.load(Acquire);
         if state != BUILDING && trace::Unmap::enabled() {
@@ -231,10 +249,10 @@ impl<O: Owner> RwEngine<O> {
     /// dropped, after the QP, since a drain that failed says nothing and completions may still come. Sleeps.
     pub(crate) fn release_all(&self, _ctx: &ProcessCtx) {
         // Nobody has a permit: the list does not change meanwhile.
-        let batches = core::mem::take(&mut *self.live.lock());
-        for batch in &batches {
+        let live = core::mem::take(&mut self.batches.lock().live);
+        for batch in &live {
             self.release(batch);
         }
-        *self.live.lock() = batches;
+        self.batches.lock().live = live;
     }
 }

@@ -3,7 +3,7 @@
 //! How a batch is made: slices are mapped within the budget, chained, and posted.
 
 use super::{
-    batch::{Slice, FAILED, POSTED},
+    batch::{Slice, POSTED},
     Batch, Local, RwEngine, Transfer,
 };
 use crate::{
@@ -158,9 +158,9 @@ impl<O: Owner> RwEngine<O> {
     /// Chains the slices and posts them.
     fn launch(&self, _ctx: &ProcessCtx, batch: &Arc<Batch<O>>) -> Result {
         {
-            let mut live = self.live.lock();
-            if live.push_within_capacity(batch.clone()).is_err() {
-                drop(live);
+            let mut batches = self.batches.lock();
+            if batches.live.push_within_capacity(batch.clone()).is_err() {
+                drop(batches);
                 self.release(batch);
                 return Err(EBUSY);
             }
@@ -210,7 +210,7 @@ impl<O: Owner> RwEngine<O> {
             });
         }
         batch.state.store(POSTED, Release);
-        // SAFETY: The chain belongs to the batch, which `live` keeps until its completion or the drain; but for `last`, which refers to nothing, and which lasts for
+        // SAFETY: The chain belongs to the batch, which the engine keeps until its completion or the drain; but for `last`, which refers to nothing, and which lasts for
         // the call: providers copy work requests.
         let posted = unsafe {
             self.verbs().post(
@@ -227,12 +227,12 @@ impl<O: Owner> RwEngine<O> {
                     // The keys of its MRs have moved on without the hardware.
                     self.verbs().fault(Fault::Post(refused.error));
                 }
-                batch.state.store(FAILED, Release);
-                self.retire(batch);
+                self.take_out(batch);
+                self.release(batch);
                 Err(refused.error)
             }
             Err(refused) => {
-                // Half-posted: it stays in `live` until the QP has been drained; the connection cannot go on.
+                // Half-posted: it stays among the live ones until the QP has been drained; the connection cannot go on.
                 self.verbs().fault(Fault::Post(refused.error));
                 Err(refused.error)
             }
