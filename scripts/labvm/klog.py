@@ -80,10 +80,26 @@ class Trouble:
         """Does its trace go through smbdirect?"""
         return any(OURS.search(x.strip()) for x in self.lines)
 
+    def fatal(self):
+        """Was it the end of the kernel?"""
+        return any(FATAL.search(x) for x in self.lines)
+
+    def crash(self, known):
+        """Why it is somebody else's that the kernel crashed where it did (`known` begins
+        with ^RIP), or None. Whom an interrupt found at work has no part in it."""
+        trace = list(self.lines)
+        end = next((i for i, x in enumerate(trace) if "</IRQ>" in x), len(trace))
+        if any(OURS.search(x.strip()) for x in trace[:end]):
+            return None
+        return next((why for expr, why in known
+                     if expr.pattern.startswith("^RIP") and any(expr.search(x.strip()) for x in trace[:end])), None)
+
     def foreign(self, known):
         """Why it is somebody else's, or None."""
         if self.race and not self.ours():
             return "a data race that smbdirect has no part in"
+        if self.fatal():
+            return self.crash(known)
         # a race for data of a device that we called is not ours for that
         if self.ours() and not self.race:
             return None
@@ -107,7 +123,7 @@ class Judge:
         """The next line of the log."""
         t = text(line)
         last = self.troubles[-1] if self.troubles else None
-        inside = last is not None and last.takes(t)
+        inside = last is not None and (last.takes(t) or "Kernel panic" in t and last.fatal())
         if not BAD.search(t):
             return
         allowed = any(a.search(t) for a in self.allowed)
