@@ -5,7 +5,9 @@
 To build that kernel takes longer than all tests, so by itself a run only uses one
 that is there. SANITIZED=no leaves the part out, SANITIZED=build builds the kernel if
 there is time: the run is not older than SANITIZED_BEGIN seconds, and the build
-takes no more than SANITIZED_BUILD seconds. What is left out is reported as skipped."""
+takes no more than SANITIZED_BUILD seconds. A run that is older than SANITIZED_LATEST
+seconds leaves the part out in any case, so that a slow machine ends in time. What is left
+out is reported as skipped."""
 
 import os
 import re
@@ -38,14 +40,16 @@ def _limit(name, default):
 
 
 def _kernel(began):
-    """Why there is no kernel; empty if there is one."""
+    """Why there is no kernel, or no time for it; empty if there is one."""
+    age = time.monotonic() - began
+    if age > _limit("SANITIZED_LATEST", 4000):
+        return f"no time for the sanitizer kernel: this run began {age:.0f} s ago"
     script = os.path.join(TOP, "scripts/lab/sanitized")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     if subprocess.run([script], env=dict(os.environ, LAB_ONLY_CACHED="1"), check=False, **quiet).returncode == 0:
         return ""
     if os.environ.get("SANITIZED") != "build":
         return "the sanitizer kernel is not built: make test-sanitized does it, in 15 to 25 minutes"
-    age = time.monotonic() - began
     if age > _limit("SANITIZED_BEGIN", 2400):
         return f"no time to build the sanitizer kernel: this run began {age:.0f} s ago"
     limit = _limit("SANITIZED_BUILD", 1500)
