@@ -96,7 +96,7 @@ struct Batches<O: Owner> {
 /// RDMA reads and writes of a connection.
 ///
 /// # Invariants
-//////
+///
 /// * `verbs` is the endpoint's, which outlives every use.
 /// * A batch that is posted, or half-posted, is among the [`Batches`], and so is one that may complete once more, until the QP is gone: after an error any,
 ///   after success the one over iWARP that was posted last ([`Batches`] says why).
